@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# The Debian packages that reeve needs, and their installation. Sourced by quickstart and check.
+# shellcheck shell=bash disable=SC2034 # the arrays are for those who source this
+
+build_packages=(gcc libc6-dev meson ninja-build pkg-config libjansson-dev libuv1-dev libsqlite3-dev
+    libzstd-dev libxxhash-dev)
+guest_packages=(qemu-system-x86 qemu-utils)
+test_packages=(bats clang clang-format jq libclang-rt-14-dev libcmocka-dev llvm-14 parallel python3
+    scdoc shellcheck)
+
+# missing_packages NAME ...: prints those that are not installed.
+missing_packages()
+{
+    local name
+    for name in "$@"; do
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
+            echo "$name"
+        fi
+    done
+}
+
+# as_root COMMAND ...: runs it as root, by sudo when that is needed.
+as_root()
+{
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo -- "$@"
+    fi
+}
+
+# apt_install NAME ...: brings apt's lists up to date and installs; bounded where the network hangs.
+apt_install()
+{
+    local wait=(-o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=30 -o Acquire::Retries=2)
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get "${wait[@]}" -q update &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get "${wait[@]}" -qy \
+            --no-install-recommends install "$@"
+}

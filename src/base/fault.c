@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/fault.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+enum action { NOTHING, KILL, FAIL };
+
+/* In the order in which a domain's life meets them. */
+static struct {
+    const char *name;
+    enum action action;
+} points[] = {
+    {"start.intent", NOTHING},     /* the job is in the store, no guest yet */
+    {"start.created", NOTHING},    /* the guest exists, paused */
+    {"start.committed", NOTHING},  /* the record says running, the guest is still paused */
+    {"save.intent", NOTHING},      /* the job and the temporary name are in the store */
+    {"save.stopped", NOTHING},     /* the stream is written, the guest stands still */
+    {"save.renamed", NOTHING},     /* the image has its name, the store does not know it */
+    {"save.committed", NOTHING},   /* the store knows the image, the guest still exists */
+    {"resume.intent", NOTHING},    /* the job is in the store, the image untouched */
+    {"resume.loaded", NOTHING},    /* the guest is loaded, paused; the image is unclaimed */
+    {"resume.claimed", NOTHING},   /* the image is NAME.spent, no vCPU has run */
+    {"resume.committed", NOTHING}, /* the store says running, the guest is still paused */
+    {"resume.running", NOTHING},   /* the guest runs, the spent image is still there */
+    {"destroy.intent", NOTHING},   /* the job is in the store, the guest exists */
+    {"destroy.gone", NOTHING},     /* the guest is gone, the store does not know it */
+    {"store.commit", NOTHING},     /* before a group commit */
+};
+static bool armed;
+
+static int arm(const char *item, struct err *e)
+{
+    const char *equals = strchr(item, '=');
+    enum action action = !equals                      ? NOTHING
+                         : str_eq(equals + 1, "kill") ? KILL
+                         : str_eq(equals + 1, "fail") ? FAIL
+                                                      : NOTHING;
+
+    for (size_t i = 0; action != NOTHING && i < ARRAY_LEN(points); i++) {
+        if (strlen(points[i].name) == (size_t)(equals - item) && str_starts(item, points[i].name)) {
+            points[i].action = action;
+            armed = true;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_BAD_REQUEST, "REEVE_FAULT: \"%s\" is not POINT=kill or POINT=fail", item);
+}
+
+int fault_init(struct err *e)
+{
+    AUTO_FREE char *copy = x_strdup(getenv("REEVE_FAULT"));
+    char *rest = NULL;
+
+    for (char *item = copy ? strtok_r(copy, ",", &rest) : NULL; item;
+         item = strtok_r(NULL, ",", &rest))
+        if (arm(item, e) < 0)
+            return -1;
+    return 0;
+}
+
+int fault_point(const char *name, struct err *e)
+{
+    if (!armed)
+        return 0;
+    size_t i = 0;
+    while (i < ARRAY_LEN(points) && !str_eq(points[i].name, name))
+        i++;
+    if (i == ARRAY_LEN(points))
+        abort();
+    if (points[i].action == KILL)
+        kill(getpid(), SIGKILL);
+    if (points[i].action == FAIL)
+        return err_set(e, ERR_FAILED, "fault point %s", name);
+    return 0;
+}
+
+const char *fault_name(size_t i)
+{
+    return i < ARRAY_LEN(points) ? points[i].name : NULL;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* A domain's configuration: xl.cfg(5) text parsed into struct conf by key rows (keys.c). */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/ident.h"
+
+enum { CONF_TEXT_MAX = 512 * 1024 }; /* bytes of a config text; more is refused */
+
+enum conf_type { CONF_TYPE_UNSET, CONF_TYPE_PV, CONF_TYPE_PVH, CONF_TYPE_HVM };
+
+/* What to do when the guest ends by itself (xl.cfg(5), "Event Actions"). */
+enum conf_action {
+    CONF_DESTROY,
+    CONF_RESTART,
+    CONF_PRESERVE,
+    CONF_RENAME_RESTART,
+    CONF_COREDUMP_DESTROY,
+    CONF_COREDUMP_RESTART,
+    CONF_SOFT_RESET,
+};
+
+enum conf_machine { CONF_MACHINE_PC, CONF_MACHINE_Q35, CONF_MACHINE_MICROVM };
+enum conf_accel { CONF_ACCEL_AUTO, CONF_ACCEL_KVM, CONF_ACCEL_TCG };
+enum conf_memory { CONF_MEMORY_DEFAULT, CONF_MEMORY_FILE };
+
+/* One disk (xl-disk-configuration(5)). */
+enum conf_format { CONF_RAW, CONF_QCOW2 };
+struct conf_disk {
+    char *target;            /* path as written; NULL for an empty cdrom drive */
+    char vdev[16];           /* as written: "xvda", "hdc", "vda", "sda" */
+    unsigned index;          /* 0 for a, 1 for b, ... */
+    enum conf_format format; /* always explicit: raw unless written otherwise */
+    bool read_only;
+    bool cdrom;
+};
+
+/* One network interface (xl-network-configuration(5)). */
+struct conf_vif {
+    char mac[IDENT_MAC_LEN + 1]; /* "" when not given */
+    char *bridge;                /* NULL: user network on QEMU; the default bridge on Xen */
+    char model[24];              /* "" is virtio */
+    char *ifname;                /* vifname=; NULL */
+};
+
+struct conf {
+    char *name;                    /* NULL when not given */
+    char uuid[IDENT_UUID_LEN + 1]; /* "" when not given */
+    enum conf_type type;
+    uint64_t memory_kib;
+    uint64_t max_memory_kib;
+    unsigned vcpus;
+    unsigned max_vcpus;
+    char *kernel;
+    char *ramdisk;
+    char *cmdline; /* cmdline=, or root= and extra= put together; NULL */
+    struct conf_disk *disks;
+    size_t disk_count;
+    struct conf_vif *vifs;
+    size_t vif_count;
+    char **serials; /* "pty", "file:PATH", "unix:PATH" */
+    size_t serial_count;
+    char *boot; /* letters c d n; NULL */
+    bool vnc;
+    enum conf_action on_poweroff, on_reboot, on_crash, on_watchdog, on_soft_reset;
+    /* reeve_ keys */
+    enum conf_machine machine; /* reeve_machine = "pc" | "q35" | "microvm" */
+    enum conf_accel accel;     /* reeve_accel = "auto" | "kvm" | "tcg" */
+    bool autostart;            /* reeve_autostart */
+};
+
+/* Warnings while parsing: unknown keys with "did you mean", keys known and ignored here. */
+struct conf_warnings {
+    char **lines; /* owned; each "FILE:LINE: ..." */
+    size_t count;
+};
+
+/* Parses text (len bytes; `file` names it in messages) with `overrides`, key=value words from the
+ * command line (the part after "=" may be a bare word, which is a string), applied after the
+ * text as if appended. `driver` ("qemu", "null", "xen") decides which keys are ignored with a
+ * warning. On success *ret is owned by the caller (conf_free) and has all defaults filled in
+ * except name, uuid and MACs. Sets ERR_BAD_CONFIG with file, line and key, ERR_UNSUPPORTED (a key
+ * or value that this driver cannot do) likewise, or ERR_TOO_LARGE; the message begins with
+ * "FILE:LINE: ", or "command line: " (and line 0) for an override.
+ * Never blocks, never opens a file. *warnings is filled in either case. */
+int conf_parse(const char *text, size_t len, const char *file, const char *const *overrides,
+               size_t override_count, const char *driver, struct conf **ret,
+               struct conf_warnings *warnings, struct err *e) MUST_CHECK;
+void conf_free(struct conf *conf);
+void conf_warnings_finish(struct conf_warnings *warnings);
+
+/* The text with the overrides appended as lines of the language ("key = \"value\""), so that the
+ * stored config is one text; settings that they replace become comments. Owned by the caller.
+ * Sets ERR_BAD_CONFIG for a word, ERR_TOO_LARGE; a mistake in text is left for conf_parse. */
+int conf_merge(const char *text, const char *const *overrides, size_t override_count,
+               char **ret_text, struct err *e) MUST_CHECK;
+
+/* conf as JSON, one member a key row that is set. New reference. */
+json_t *conf_json(const struct conf *conf);
+
+/* The rows of keys.c for manuals and tests: name of row i, or NULL after the last; what it takes,
+ * its help, and whether `driver` acts on it. */
+const char *conf_key_name(size_t i);
+const char *conf_key_help(size_t i);
+bool conf_key_acts(size_t i, const char *driver);
+/* "a string", "0 or 1", ...; NULL for a key that is only known and acts nowhere. */
+const char *conf_key_takes(size_t i);
+const char *conf_key_unit(size_t i);           /* of a number; NULL for none */
+const char *conf_key_default(size_t i);        /* as text of the language; NULL for unset */
+const char *conf_key_word(size_t i, size_t n); /* the n-th word that it takes; NULL for none */
+/* Why a value is refused where the key does not act: ignoring it would make another guest of it.
+ * NULL for a key that is ignored there with a warning. */
+const char *conf_key_refused(size_t i);
+
+#endif

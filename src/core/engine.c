@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "core/job.h"
+
+/* The first look at the driver may meet guests that do not answer. */
+enum { FIRST_LOOK_MS = 1000 };
+
+char *engine_console_path(const struct engine *g, const char *name)
+{
+    return x_asprintf("%s/%s.log", g->console_dir, name);
+}
+
+char *engine_image_path(const struct engine *g, const char *uuid)
+{
+    return x_asprintf("%s/images/%s/memory.reeve", g->state_dir, uuid);
+}
+
+struct domain *engine_by_uuid(struct engine *g, const char *uuid)
+{
+    LIST_EACH(&g->domains, d, struct domain, link)
+        if (str_eq(d->r->uuid, uuid))
+            return d;
+    return NULL;
+}
+
+struct domain *engine_by_name(struct engine *g, const char *name)
+{
+    LIST_EACH(&g->domains, d, struct domain, link)
+        if (str_eq(d->r->name, name))
+            return d;
+    return NULL;
+}
+
+static struct domain *by_id(struct engine *g, const char *digits)
+{
+    char *end;
+    unsigned long id = strtoul(digits, &end, 10);
+
+    LIST_EACH(&g->domains, d, struct domain, link)
+        if (d->seen && d->obs.ref.id == id)
+            return d;
+    return NULL;
+}
+
+struct domain *engine_find(struct engine *g, const char *word, struct err *e)
+{
+    struct domain *d = NULL;
+    size_t len = strlen(word);
+
+    if (len == 0) {
+        err_set(e, ERR_BAD_REQUEST, "the domain's name is empty");
+        return NULL;
+    }
+    const char *digits = str_starts(word, "id:") ? word + 3 : word;
+    if (*digits && strspn(digits, "0123456789") == strlen(digits) && strlen(digits) < 10) {
+        d = by_id(g, digits);
+    } else if (ident_uuid_valid(word)) {
+        char uuid[IDENT_UUID_LEN + 1];
+        ident_uuid_normal(word, uuid);
+        d = engine_by_uuid(g, uuid);
+    } else {
+        d = engine_by_name(g, word);
+    }
+    if (!d) {
+        AUTO_STR struct str shown = {0};
+        str_add_escaped(&shown, word, len < 140 ? len : 140);
+        err_set(e, ERR_NO_SUCH_DOMAIN, "there is no domain %s", shown.data);
+    }
+    return d;
+}
+
+static enum state live_state(const struct domain *d)
+{
+    switch (d->obs.state) {
+    case OBS_RUNNING:
+        return ST_RUNNING;
+    case OBS_PAUSED:
+        return ST_PAUSED;
+    case OBS_SHUTDOWN:
+        return ST_SHUTDOWN;
+    case OBS_CRASHED:
+    case OBS_DEAD:
+        return ST_CRASHED;
+    case OBS_BUSY:
+    case OBS_UNKNOWN:
+        break;
+    }
+    /* It is alive and did not say how: what it was last. */
+    return d->r->state == ST_RUNNING ? ST_RUNNING : ST_PAUSED;
+}
+
+enum state engine_state(const struct engine *g, const struct domain *d)
+{
+    (void)g;
+    if (d->job && d->job->threaded && !d->job->ended && d->seen && d->obs.state == OBS_BUSY)
+        return d->r->state;
+    if (d->seen)
+        return live_state(d);
+    if (d->r->broken)
+        return ST_BROKEN;
+    return d->r->image.path ? ST_SUSPENDED : ST_HALTED;
+}
+
+static void broken_text(struct record *r, enum reason why, const char *text)
+{
+    r->broken = why;
+    r->reason = why;
+    free(r->reason_text);
+    r->reason_text = x_strdup(text);
+}
+
+void engine_read_config(struct engine *g, struct domain *d)
+{
+    struct conf *conf = NULL;
+    struct conf_warnings warnings = {0};
+    struct err e;
+
+    if (d->r->broken == REASON_RECORD_DAMAGED)
+        return;
+    if (conf_parse(d->r->config, strlen(d->r->config), d->r->name, NULL, 0, g->driver->name, &conf,
+                   &warnings, &e) < 0) {
+        broken_text(d->r, REASON_CONFIG_UNREADABLE, e.msg);
+    } else {
+        if (d->r->broken == REASON_CONFIG_UNREADABLE)
+            d->r->broken = REASON_NONE;
+        d->memory_kib = conf->memory_kib;
+        d->max_memory_kib = conf->max_memory_kib;
+        d->vcpus = conf->vcpus;
+        d->max_vcpus = conf->max_vcpus;
+        d->autostart = conf->autostart;
+        for (int i = 0; i < REASON_N; i++)
+            d->on_end[i] = CONF_DESTROY;
+        d->on_end[REASON_GUEST_POWEROFF] = conf->on_poweroff;
+        d->on_end[REASON_GUEST_REBOOT] = conf->on_reboot;
+        d->on_end[REASON_GUEST_CRASH] = conf->on_crash;
+        d->on_end[REASON_BACKEND_DIED] = conf->on_crash;
+        d->on_end[REASON_WATCHDOG] = conf->on_watchdog;
+    }
+    conf_warnings_finish(&warnings);
+    conf_free(conf);
+}
+
+struct domain *engine_insert(struct engine *g, struct record *r)
+{
+    struct domain *d = x_calloc(1, sizeof *d);
+    struct list *before = &g->domains;
+
+    d->r = r;
+    /* Sorted by name; the store gives them sorted, so look from the end. */
+    for (struct list *at = g->domains.prev; at != &g->domains; at = at->prev) {
+        if (strcmp(LIST_ENTRY(at, struct domain, link)->r->name, r->name) < 0)
+            break;
+        before = at;
+    }
+    list_append(before, &d->link);
+    return d;
+}
+
+void engine_remove(struct engine *g, struct domain *d)
+{
+    LIST_EACH(&g->jobs, j, struct job, link)
+        if (j->domain == d)
+            j->domain = NULL;
+    LIST_EACH(&g->recent, j, struct job, link)
+        if (j->domain == d)
+            j->domain = NULL;
+    g->host.console_end(g->host.arg, d->r->uuid);
+    list_remove(&d->link);
+    record_free(d->r);
+    free(d);
+}
+
+/* Verbs that need a call of the driver, and where that call is in the struct. */
+static const struct {
+    enum verb verb;
+    size_t member;
+} needs[] = {
+    {VERB_START,     offsetof(struct driver, create)   },
+    {VERB_CREATE,    offsetof(struct driver, create)   },
+    {VERB_PAUSE,     offsetof(struct driver, pause)    },
+    {VERB_UNPAUSE,   offsetof(struct driver, unpause)  },
+    {VERB_SAVE,      offsetof(struct driver, save)     },
+    {VERB_SUSPEND,   offsetof(struct driver, save)     },
+    {VERB_RESTORE,   offsetof(struct driver, restore)  },
+    {VERB_RESUME,    offsetof(struct driver, restore)  },
+    {VERB_SHUTDOWN,  offsetof(struct driver, shutdown) },
+    {VERB_REBOOT,    offsetof(struct driver, reboot)   },
+    {VERB_RESET,     offsetof(struct driver, reset)    },
+    {VERB_DESTROY,   offsetof(struct driver, destroy)  },
+    {VERB_DUMP_CORE, offsetof(struct driver, dump_core)},
+    {VERB_CONSOLE,   offsetof(struct driver, console)  },
+    {VERB_SYSRQ,     offsetof(struct driver, sysrq)    },
+    {VERB_TRIGGER,   offsetof(struct driver, trigger)  },
+    {VERB_MEM_SET,   offsetof(struct driver, memory)   },
+    {VERB_VCPU_SET,  offsetof(struct driver, vcpus)    },
+    {VERB_ATTACH,    offsetof(struct driver, attach)   },
+    {VERB_DETACH,    offsetof(struct driver, detach)   },
+};
+
+bool engine_driver_has(const struct engine *g, enum verb verb)
+{
+    for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
+        void (*call)(void);
+        if (needs[i].verb != verb)
+            continue;
+        memcpy(&call, (const char *)g->driver + needs[i].member, sizeof call);
+        return call != NULL;
+    }
+    return true;
+}
+
+static const char *broken_why(const struct record *r)
+{
+    return r->reason_text ? r->reason_text : reason_text(r->broken);
+}
+
+int engine_judge(const struct engine *g, const struct domain *d, enum verb verb,
+                 const struct outcome **ret, struct err *e)
+{
+    enum state state = engine_state(g, d);
+
+    *ret = lifecycle_outcome(verb, state, d->r->managed);
+    if ((*ret)->kind == OUT_REFUSES)
+        return lifecycle_refuse(*ret, verb, d->r->name,
+                                state == ST_BROKEN ? broken_why(d->r) : NULL, e);
+    if (!engine_driver_has(g, verb))
+        return err_set(e, ERR_UNSUPPORTED, "cannot %s %s: the %s driver does not have it",
+                       verb_name(verb), d->r->name, g->driver->name);
+    bool saves = verb == VERB_SAVE || verb == VERB_SUSPEND;
+    if (saves && state == ST_PAUSED && !g->driver->saves_paused) {
+        *ret = lifecycle_needs_unpause(verb);
+        return lifecycle_refuse(*ret, verb, d->r->name, NULL, e);
+    }
+    return 0;
+}
+
+static json_t *can_json(const struct engine *g, const struct domain *d)
+{
+    json_t *can = json_array();
+    enum verb verbs[VERB_N];
+    size_t count = lifecycle_can(engine_state(g, d), d->r->managed, verbs);
+
+    for (size_t i = 0; i < count; i++)
+        if (engine_driver_has(g, verbs[i]))
+            json_array_append_new(can, json_string(verb_name(verbs[i])));
+    return can;
+}
+
+static json_t *image_json(const struct record *r)
+{
+    const struct image_record *image = &r->image;
+    json_t *json = json_object();
+
+    if (!image->path) {
+        json_decref(json);
+        return json_null();
+    }
+    json_set_string(json, "path", image->path);
+    json_set_int(json, "size_bytes", (int64_t)image->size_bytes);
+    json_set_int(json, "memory_kib", (int64_t)image->memory_kib);
+    json_set_time(json, "saved_at", image->saved_at_ms);
+    json_set_string(json, "state", r->broken == REASON_IMAGE_SPENT ? "spent"
+                                   : r->broken                     ? "unusable"
+                                   : image->was_paused             ? "paused"
+                                                                   : "running");
+    json_set_string(json, "driver", image->driver);
+    return json;
+}
+
+static void add_identity(const struct engine *g, const struct domain *d, json_t *json)
+{
+    const struct record *r = d->r;
+    const char *text = r->reason_text ? r->reason_text : reason_text(r->reason);
+
+    json_set_string(json, "uuid", r->uuid);
+    json_set_string(json, "name", r->name);
+    json_object_set_new(json, "id", d->seen ? json_integer(d->obs.ref.id) : json_null());
+    json_set_bool(json, "managed", r->managed);
+    json_set_string(json, "driver", g->driver->name);
+    json_set_string(json, "state", state_name(engine_state(g, d)));
+    json_set_string(json, "reason", reason_name(r->reason));
+    json_set_string(json, "reason_text", text);
+    json_set_time(json, "since", r->since_ms);
+    json_set_string(json, "wanted", state_name(r->wanted));
+    json_set_time(json, "observed_at", g->observed_at_ms);
+}
+
+json_t *engine_domain_json(const struct engine *g, const struct domain *d, bool with_config)
+{
+    json_t *json = json_object();
+    bool live = d->seen && d->obs.memory_kib > 0;
+
+    add_identity(g, d, json);
+    json_set_int(json, "memory_kib", (int64_t)(live ? d->obs.memory_kib : d->memory_kib));
+    json_set_int(json, "max_memory_kib",
+                 (int64_t)(live ? d->obs.max_memory_kib : d->max_memory_kib));
+    json_set_int(json, "vcpus", live ? d->obs.vcpus : d->vcpus);
+    json_set_int(json, "max_vcpus", live ? d->obs.max_vcpus : d->max_vcpus);
+    json_object_set_new(json, "cpu_seconds",
+                        json_real(d->seen ? (double)(d->obs.cpu_ns / 1000000) / 1000.0 : 0.0));
+    json_set_bool(json, "autostart", d->autostart);
+    json_object_set_new(json, "job", d->job ? job_json(d->job) : json_null());
+    json_object_set_new(json, "can", can_json(g, d));
+    json_object_set_new(json, "image", image_json(d->r));
+    AUTO_FREE char *console = g->driver->console ? engine_console_path(g, d->r->name) : NULL;
+    json_set_string(json, "console", console);
+    json_set_string(json, "vnc", d->seen && d->obs.vnc[0] ? d->obs.vnc : NULL);
+    json_set_int(json, "starts", (int64_t)d->r->starts);
+    json_set_int(json, "crashes", (int64_t)d->r->crashes);
+    if (with_config) {
+        json_set_string(json, "config", d->r->config);
+        json_set_string(json, "directory", d->r->directory);
+        json_set_string(json, "saved_file", d->r->saved_file);
+    }
+    return json;
+}
+
+/* A batch on its way through the store, and the history row that subscribers get after it. */
+struct submitted {
+    struct engine *engine;
+    struct event_record *ev; /* owned */
+    bool failed;
+    struct err failure;
+};
+
+static void submitted_on_loop(void *arg)
+{
+    struct submitted *done = arg;
+    struct engine *g = done->engine;
+
+    if (done->failed)
+        log_error("cannot store what happened to %s: %s", done->ev->name, done->failure.msg);
+    else
+        g->host.changed(g->host.arg, NULL, NULL, done->ev);
+    event_record_free(done->ev);
+    free(done);
+}
+
+static void submitted_on_store_thread(void *arg, const struct err *failure, uint64_t first_seq)
+{
+    struct submitted *done = arg;
+
+    done->ev->seq = first_seq;
+    done->failed = failure != NULL;
+    if (failure)
+        done->failure = *failure;
+    post_send(done->engine->post, submitted_on_loop, done);
+}
+
+void engine_submit(struct engine *g, struct store_batch *b, struct event_record *ev)
+{
+    struct submitted *done = x_calloc(1, sizeof *done);
+
+    done->engine = g;
+    done->ev = ev;
+    store_add_event(b, ev);
+    store_submit(g->store, b, submitted_on_store_thread, done);
+}
+
+struct event_record *engine_event_new(const struct domain *d, const char *actor, const char *verb,
+                                      const char *what, const char *text)
+{
+    struct event_record *ev = x_calloc(1, sizeof *ev);
+
+    ev->at_ms = clock_wall_ms();
+    if (d) {
+        str_copy(ev->uuid, sizeof ev->uuid, d->r->uuid);
+        str_copy(ev->name, sizeof ev->name, d->r->name);
+    }
+    ev->actor = x_strdup(actor);
+    ev->verb = x_strdup(verb);
+    ev->what = x_strdup(what);
+    ev->text = x_strdup(text);
+    return ev;
+}
+
+void engine_changed(struct engine *g, const struct domain *d, const char *what, const char *text)
+{
+    struct store_batch *b = store_batch_new();
+
+    if (!d->forming)
+        store_put_domain(b, d->r);
+    engine_submit(g, b, engine_event_new(d, NULL, NULL, what, text));
+    g->host.changed(g->host.arg, d, NULL, NULL);
+}
+
+static int compare_uuid(const void *a, const void *b)
+{
+    const struct observation *x = a, *y = b;
+
+    return strcmp(x->ref.uuid, y->ref.uuid);
+}
+
+void engine_observed(struct engine *g, struct observation *seen, size_t count, int64_t wall_ms,
+                     int64_t mono_ms)
+{
+    qsort(seen, count, sizeof *seen, compare_uuid);
+    g->observed_at_ms = wall_ms;
+    g->observed_mono_ms = mono_ms;
+    LIST_EACH(&g->domains, d, struct domain, link) {
+        struct observation key;
+        if (mono_ms <= d->known_mono_ms)
+            continue; /* the look began before a job's end that told us more */
+        memcpy(key.ref.uuid, d->r->uuid, sizeof key.ref.uuid);
+        const struct observation *obs = bsearch(&key, seen, count, sizeof *seen, compare_uuid);
+        d->seen = obs != NULL;
+        if (obs && obs->state == OBS_UNKNOWN && d->obs.ref.uuid[0])
+            continue; /* alive, and silent: the last word stands */
+        if (obs)
+            d->obs = *obs;
+        if (!d->job)
+            reconcile(g, d);
+    }
+}
+
+/* The driver's domains that no record tells of. On Xen they are everybody's and are shown as
+ * transient; a driver that counts ids itself has made them all, so a record was lost. */
+static void adopt_unknown(struct engine *g, const struct observation *seen, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!engine_by_uuid(g, seen[i].ref.uuid))
+            log_warn("%s (%s) runs and has no record here; it is left alone", seen[i].ref.name,
+                     seen[i].ref.uuid);
+}
+
+static int first_look(struct engine *g, struct err *e)
+{
+    struct op op = op_within(FIRST_LOOK_MS);
+    struct observation *seen = NULL;
+    size_t count = 0;
+    int64_t wall_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
+
+    if (g->driver->list(g->handle, &op, &seen, &count, e) < 0)
+        return -1;
+    adopt_unknown(g, seen, count);
+    qsort(seen, count, sizeof *seen, compare_uuid);
+    g->observed_at_ms = wall_ms;
+    g->observed_mono_ms = mono_ms;
+    LIST_EACH(&g->domains, d, struct domain, link) {
+        struct observation key;
+        memcpy(key.ref.uuid, d->r->uuid, sizeof key.ref.uuid);
+        const struct observation *obs = bsearch(&key, seen, count, sizeof *seen, compare_uuid);
+        d->seen = obs != NULL;
+        if (obs) {
+            d->obs = *obs;
+            if (obs->ref.id > g->last_domain_id)
+                g->last_domain_id = obs->ref.id;
+        }
+    }
+    free(seen);
+    return 0;
+}
+
+static void open_consoles(struct engine *g)
+{
+    LIST_EACH(&g->domains, d, struct domain, link) {
+        struct err e;
+        int fd = -1;
+        if (!d->seen || d->obs.state == OBS_DEAD || !g->driver->console)
+            continue;
+        if (g->driver->console(g->handle, &d->obs.ref, &fd, &e) < 0)
+            log_warn("%s: no console: %s", d->r->name, e.msg);
+        else
+            g->host.console(g->host.arg, d, fd);
+    }
+}
+
+int engine_open(struct engine *g, const struct driver *driver,
+                const struct driver_options *options, struct post *post,
+                const struct engine_host *host, struct err *e)
+{
+    struct store_contents contents = {0};
+
+    g->driver = driver;
+    g->post = post;
+    g->host = *host;
+    list_init(&g->domains);
+    list_init(&g->jobs);
+    list_init(&g->recent);
+    if (store_open(g->state_dir, &g->store, &contents, e) < 0)
+        return -1;
+    if (driver->open(options, &g->handle, e) < 0) {
+        store_contents_finish(&contents);
+        store_close(g->store);
+        return -1;
+    }
+    g->last_job_id = contents.last_job_id;
+    g->last_domain_id = contents.last_domain_id;
+    for (size_t i = 0; i < contents.domain_count; i++) {
+        struct domain *d = engine_insert(g, TAKE(contents.domains[i]));
+        engine_read_config(g, d);
+    }
+    int result = first_look(g, e);
+    if (result == 0) {
+        open_consoles(g);
+        recover_all(g, &contents);
+    } else {
+        engine_close(g);
+    }
+    store_contents_finish(&contents);
+    return result;
+}
+
+void engine_close(struct engine *g)
+{
+    LIST_EACH(&g->recent, j, struct job, link) {
+        list_remove(&j->link);
+        job_unref(j);
+    }
+    LIST_EACH(&g->domains, d, struct domain, link) {
+        list_remove(&d->link);
+        record_free(d->r);
+        free(d);
+    }
+    g->driver->close(g->handle);
+    store_close(g->store);
+}

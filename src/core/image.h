@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Save images (.reeve, format version 1; docs/image-format.md): a header, framed chunks with
+ * checksums, an index, a trailer with length, checksum and end mark. Written under a temporary
+ * name in the target's folder; the name appears by rename after fsync. Everything here blocks on
+ * the disk: job threads only. */
+#ifndef CORE_IMAGE_H
+#define CORE_IMAGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/ident.h"
+#include "core/op.h"
+
+/* A disk as it was when the guest stopped. */
+struct image_disk {
+    char *path;          /* owned; absolute */
+    bool block;          /* a block device */
+    uint64_t size_bytes;
+    int64_t mtime_ns;    /* files */
+    uint64_t head_hash;  /* xxh3 of the first MiB */
+    uint64_t tail_hash;  /* block devices: of the last MiB */
+    uint64_t written_sectors; /* block devices: from sysfs, with boot_id */
+    bool read_only;      /* not compared */
+};
+
+/* The header's content. All strings owned. */
+struct image_header {
+    char *driver;
+    char *driver_version;
+    char *platform; /* from driver->platform */
+    char uuid[IDENT_UUID_LEN + 1];
+    char *name;
+    char *config;
+    char *directory;
+    char *macs;
+    char *host;
+    char *boot_id;
+    int64_t saved_at_ms;
+    uint64_t memory_kib;
+    bool was_paused;
+    struct image_disk *disks;
+    size_t disk_count;
+};
+void image_header_finish(struct image_header *h);
+
+struct image_writer;
+
+/* Begins an image that will be `path`: opens its folder and a temporary file (0600, exclusive)
+ * there with the user's rights, checks that the target is a regular file or nothing and that
+ * `need_bytes` of stream fit, and reserves them (0: reserves nothing). Sets ERR_NO_SPACE,
+ * ERR_FAILED, ERR_EXISTS (target is a folder, FIFO, device, symbolic link). Nothing is left on
+ * failure. `user` NULL: this process's own rights. SIGXFSZ should be ignored. */
+int image_writer_open(const char *path, const struct fs_user *user, uint64_t need_bytes,
+                      struct image_writer **ret, struct err *e) MUST_CHECK;
+/* The temporary file's whole path, for the intent; borrowed. */
+const char *image_writer_temporary(const struct image_writer *w);
+/* Writes the header; once, first. */
+int image_writer_header(struct image_writer *w, const struct image_header *h, struct err *e)
+    MUST_CHECK;
+/* Reads stream_fd to its end and writes it as chunks; once, after the header; calls op_progress
+ * (total is need_bytes or what there is so far). */
+int image_writer_stream(struct image_writer *w, int stream_fd, const struct op *op, struct err *e)
+    MUST_CHECK;
+/* Disks as they are now that the guest stands still (kept in the index, after the stream; without
+ * this call it has those of the header). */
+int image_writer_disks(struct image_writer *w, const struct image_disk *disks, size_t count,
+                       struct err *e) MUST_CHECK;
+/* Index, trailer, fsync, rename to the final name, fsync of the folder. Durable at 0. On failure
+ * there is no file of the final name that was not there before (one that was there is replaced by
+ * the rename only; when just the fsync of the folder after it fails, the new one stays). */
+int image_writer_finish(struct image_writer *w, uint64_t *ret_size, struct err *e) MUST_CHECK;
+/* Removes the temporary unless finished, and frees. NULL is accepted. */
+void image_writer_free(struct image_writer *w);
+
+struct image_reader;
+
+/* Opens path with the user's rights, reads header and trailer, checks lengths and end mark. Sets
+ * ERR_NO_SUCH_IMAGE, ERR_DAMAGED (says in what way), ERR_UNSUPPORTED (another format version or
+ * kind of chunk), ERR_FAILED. The header's disks are those of the index. */
+int image_reader_open(const char *path, const struct fs_user *user, struct image_reader **ret,
+                      struct err *e) MUST_CHECK;
+const struct image_header *image_reader_header(const struct image_reader *r); /* borrowed */
+uint64_t image_reader_size(const struct image_reader *r);
+/* Checks every chunk and the whole; does not change the place of image_reader_stream. */
+int image_reader_verify(struct image_reader *r, const struct op *op, struct err *e) MUST_CHECK;
+/* Writes the stream to fd, each chunk after its checksum was compared. ERR_DAMAGED at the first
+ * bad one. A reader that closes early (EPIPE) is ERR_FAILED. SIGPIPE must be ignored. fd is set
+ * non-blocking while it runs. Does not close fd. */
+int image_reader_stream(struct image_reader *r, int fd, const struct op *op, struct err *e)
+    MUST_CHECK;
+void image_reader_free(struct image_reader *r);
+
+/* Fills *d for a path; with the rights of the calling thread. */
+int image_disk_look(const char *path, bool read_only, struct image_disk *d, struct err *e)
+    MUST_CHECK;
+void image_disk_finish(struct image_disk *d);
+/* Compares the header's disks with what is there now: ERR_DISK_CHANGED names the first that
+ * differs and how. */
+int image_disks_check(const struct image_header *h, struct err *e) MUST_CHECK;
+
+/* path renamed to path.spent, and the folder synced: from here the image is never loaded
+ * unattended. */
+int image_claim(const char *path, struct err *e) MUST_CHECK;
+/* The reverse, when no vCPU has run. */
+int image_unclaim(const char *path, struct err *e) MUST_CHECK;
+/* Removes path (a missing one is no failure), durably. */
+int image_unlink(const char *path, struct err *e) MUST_CHECK;
+/* The same, and its folder when that is empty: for the daemon's own images/UUID/ only. */
+int image_remove(const char *path, struct err *e) MUST_CHECK;
+/* Renames path to path.discarded-TIME, beside it; for images set aside. *ret_path is owned. */
+int image_set_aside(const char *path, char **ret_path, struct err *e) MUST_CHECK;
+
+/* The header as JSON, for `image info` and logs. New reference. */
+json_t *image_header_json(const struct image_header *h, uint64_t size_bytes);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* The bytes of a save image (docs/image-format.md), shared by its writer and its reader. Not for
+ * others: they use core/image.h. */
+#ifndef CORE_IMAGE_FORMAT_H
+#define CORE_IMAGE_FORMAT_H
+
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "core/image.h"
+
+#define IMAGE_MAGIC "\x89reeve\r\n"
+#define IMAGE_END_MARK "reeveEND"
+#define IMAGE_KIND_PLAIN "data"
+#define IMAGE_KIND_INDEX "indx"
+
+enum {
+    IMAGE_VERSION = 1,
+    IMAGE_MARK_LEN = 8, /* of magic and end mark */
+    IMAGE_KIND_LEN = 4,
+    IMAGE_PREAMBLE_LEN = 24, /* magic, version, length and checksum of the header */
+    IMAGE_FRAME_LEN = 24,    /* before each chunk, and before the index */
+    IMAGE_ENTRY_LEN = 32,    /* of the index, one a chunk */
+    IMAGE_TRAILER_LEN = 40,
+    IMAGE_TRAILER_SUMMED = 24, /* how much of it is under the checksum of the whole */
+    IMAGE_HEADER_MAX = 4 * 1024 * 1024,
+    IMAGE_DISKS_MAX = 4 * 1024 * 1024,
+    IMAGE_PAYLOAD_MAX = 1024 * 1024, /* what a reader must take */
+    IMAGE_PAYLOAD = 256 * 1024,      /* what the writer makes */
+    IMAGE_CHUNKS_MAX = 8 * 1024 * 1024,
+};
+
+/* What stands before a chunk. For the index: stored is the length of its JSON, raw the number of
+ * its entries, number 0. */
+struct image_frame {
+    char kind[IMAGE_KIND_LEN];
+    uint32_t stored;
+    uint32_t raw;
+    uint32_t number;
+    uint64_t sum;
+};
+
+/* A row of the index. */
+struct image_entry {
+    uint64_t offset;
+    uint64_t sum;
+    char kind[IMAGE_KIND_LEN];
+    uint32_t stored;
+    uint32_t raw;
+    uint32_t zero;
+};
+
+static inline unsigned char *image_put32(unsigned char *at, uint32_t value)
+{
+    uint32_t little = htole32(value);
+
+    memcpy(at, &little, sizeof little);
+    return at + sizeof little;
+}
+
+static inline unsigned char *image_put64(unsigned char *at, uint64_t value)
+{
+    uint64_t little = htole64(value);
+
+    memcpy(at, &little, sizeof little);
+    return at + sizeof little;
+}
+
+static inline uint32_t image_get32(const unsigned char *at)
+{
+    uint32_t little;
+
+    memcpy(&little, at, sizeof little);
+    return le32toh(little);
+}
+
+static inline uint64_t image_get64(const unsigned char *at)
+{
+    uint64_t little;
+
+    memcpy(&little, at, sizeof little);
+    return le64toh(little);
+}
+
+static inline void image_frame_put(unsigned char bytes[IMAGE_FRAME_LEN],
+                                   const struct image_frame *f)
+{
+    memcpy(bytes, f->kind, IMAGE_KIND_LEN);
+    image_put32(bytes + 4, f->stored);
+    image_put32(bytes + 8, f->raw);
+    image_put32(bytes + 12, f->number);
+    image_put64(bytes + 16, f->sum);
+}
+
+static inline struct image_frame image_frame_get(const unsigned char bytes[IMAGE_FRAME_LEN])
+{
+    struct image_frame f = {.stored = image_get32(bytes + 4),
+                            .raw = image_get32(bytes + 8),
+                            .number = image_get32(bytes + 12),
+                            .sum = image_get64(bytes + 16)};
+
+    memcpy(f.kind, bytes, IMAGE_KIND_LEN);
+    return f;
+}
+
+static inline void image_entry_put(unsigned char bytes[IMAGE_ENTRY_LEN],
+                                   const struct image_entry *row)
+{
+    image_put64(bytes, row->offset);
+    image_put64(bytes + 8, row->sum);
+    memcpy(bytes + 16, row->kind, IMAGE_KIND_LEN);
+    image_put32(bytes + 20, row->stored);
+    image_put32(bytes + 24, row->raw);
+    image_put32(bytes + 28, row->zero);
+}
+
+static inline struct image_entry image_entry_get(const unsigned char bytes[IMAGE_ENTRY_LEN])
+{
+    struct image_entry row = {.offset = image_get64(bytes),
+                              .sum = image_get64(bytes + 8),
+                              .stored = image_get32(bytes + 20),
+                              .raw = image_get32(bytes + 24),
+                              .zero = image_get32(bytes + 28)};
+
+    memcpy(row.kind, bytes + 16, IMAGE_KIND_LEN);
+    return row;
+}
+
+/* image_header.c: the two JSON parts. Encoding adds to *to; ERR_FAILED for a string that is not
+ * UTF-8, ERR_TOO_LARGE past the limit. Decoding fills *h (not its disks) or the array, owned by
+ * the caller; ERR_DAMAGED says what is wrong and nothing is left. */
+int image_header_encode(const struct image_header *h, struct str *to, struct err *e) MUST_CHECK;
+int image_header_decode(const char *text, size_t len, struct image_header *h,
+                        struct err *e) MUST_CHECK;
+int image_disks_encode(const struct image_disk *disks, size_t count, struct str *to,
+                       struct err *e) MUST_CHECK;
+int image_disks_decode(const char *text, size_t len, struct image_disk **ret, size_t *ret_count,
+                       struct err *e) MUST_CHECK;
+
+/* image_disk.c: "a folder", "a FIFO", ... for messages. */
+const char *image_kind_of_file(unsigned mode);
+/* Adds the first difference between a disk at the save and now; nothing when there is none.
+ * same_boot: the host has not booted since, so that counters of written sectors go on. */
+void image_disk_difference(struct str *to, const struct image_disk *was,
+                           const struct image_disk *is, bool same_boot);
+
+/* image_write.c: -1 once op is cancelled or past its deadline, also where there is nothing to
+ * wait for. */
+int image_pace(const struct op *op, const char *phase, struct err *e) MUST_CHECK;
+
+#endif

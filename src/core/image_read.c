@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading a save image. Every length is compared with its limit and with the file before it is
+ * used; nothing is handed on before its checksum was compared. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/mem.h"
+#include "core/image_format.h"
+
+struct image_reader {
+    char *path; /* owned */
+    int fd;
+    uint64_t size;
+    uint64_t chunks_offset; /* where the first chunk begins */
+    uint64_t index_offset;
+    uint64_t stream_bytes;
+    uint32_t chunk_count;
+    unsigned char *index; /* owned; the whole index */
+    size_t index_len;
+    size_t disks_len;             /* of the JSON in it, after its frame */
+    const unsigned char *entries; /* in index */
+    struct image_header header;
+};
+
+static int damaged(const struct image_reader *r, struct err *e)
+{
+    err_wrap(e, "image %s is damaged", r->path);
+    return -1;
+}
+
+static int read_at(const struct image_reader *r, uint64_t offset, void *buf, size_t len,
+                   struct err *e)
+{
+    size_t have = 0;
+
+    while (have < len) {
+        ssize_t n = pread(r->fd, (char *)buf + have, len - have, (off_t)(offset + have));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(e, ERR_FAILED, errno, "cannot read %s", r->path);
+        if (n == 0) {
+            err_set(e, ERR_DAMAGED, "it ends at byte %ju", (uintmax_t)(offset + have));
+            return damaged(r, e);
+        }
+        have += (size_t)n;
+    }
+    return 0;
+}
+
+static int open_file(struct image_reader *r, struct err *e)
+{
+    struct stat st;
+
+    /* O_NONBLOCK: a FIFO without a writer must not hold us; it is refused below. */
+    r->fd = open(r->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (r->fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return err_set(e, ERR_NO_SUCH_IMAGE, "there is no image %s", r->path);
+    if (r->fd < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot open the image %s", r->path);
+    if (fstat(r->fd, &st) < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot stat %s", r->path);
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, ERR_FAILED, "cannot read the image %s: it is %s, not a file", r->path,
+                       image_kind_of_file(st.st_mode));
+    r->size = (uint64_t)st.st_size;
+    return 0;
+}
+
+/* Reads the preamble and where it says that the header ends; nothing of it is trusted yet. */
+static int read_preamble(struct image_reader *r, unsigned char *preamble, struct err *e)
+{
+    if (r->size >= IMAGE_MARK_LEN && read_at(r, 0, preamble, IMAGE_MARK_LEN, e) < 0)
+        return -1;
+    if (r->size < IMAGE_MARK_LEN || memcmp(preamble, IMAGE_MAGIC, IMAGE_MARK_LEN) != 0)
+        return err_set(e, ERR_DAMAGED,
+                       "%s is not a save image of reeve, or its beginning is "
+                       "damaged",
+                       r->path);
+    if (r->size < IMAGE_PREAMBLE_LEN + IMAGE_FRAME_LEN + IMAGE_TRAILER_LEN) {
+        err_set(e, ERR_DAMAGED, "it has only %ju bytes: it was cut", (uintmax_t)r->size);
+        return damaged(r, e);
+    }
+    if (read_at(r, 0, preamble, IMAGE_PREAMBLE_LEN, e) < 0)
+        return -1;
+    uint32_t version = image_get32(preamble + 8);
+    if (version != IMAGE_VERSION)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "image %s has format version %u; this reeve reads "
+                       "version %d",
+                       r->path, version, IMAGE_VERSION);
+    uint32_t header_len = image_get32(preamble + 12);
+    if (header_len > IMAGE_HEADER_MAX) {
+        err_set(e, ERR_DAMAGED, "its header would have %u bytes", header_len);
+        return damaged(r, e);
+    }
+    r->chunks_offset = IMAGE_PREAMBLE_LEN + header_len;
+    return 0;
+}
+
+static int read_trailer(struct image_reader *r, unsigned char *trailer, struct err *e)
+{
+    uint64_t trailer_offset = r->size - IMAGE_TRAILER_LEN;
+
+    if (read_at(r, trailer_offset, trailer, IMAGE_TRAILER_LEN, e) < 0)
+        return -1;
+    if (memcmp(trailer + 32, IMAGE_END_MARK, IMAGE_MARK_LEN) != 0) {
+        err_set(e, ERR_DAMAGED, "it has no end mark: it was cut, or never finished");
+        return damaged(r, e);
+    }
+    uint64_t total = image_get64(trailer);
+    if (total != r->size) {
+        err_set(e, ERR_DAMAGED, "it has %ju bytes where its trailer says %ju", (uintmax_t)r->size,
+                (uintmax_t)total);
+        return damaged(r, e);
+    }
+    r->index_offset = image_get64(trailer + 8);
+    r->stream_bytes = image_get64(trailer + 16);
+    if (r->index_offset < r->chunks_offset || r->index_offset > trailer_offset - IMAGE_FRAME_LEN) {
+        err_set(e, ERR_DAMAGED, "its trailer names a wrong place of the index");
+        return damaged(r, e);
+    }
+    return 0;
+}
+
+static int read_index(struct image_reader *r, struct err *e)
+{
+    unsigned char head_bytes[IMAGE_FRAME_LEN];
+    uint64_t len = r->size - IMAGE_TRAILER_LEN - r->index_offset;
+
+    if (read_at(r, r->index_offset, head_bytes, sizeof head_bytes, e) < 0)
+        return -1;
+    struct image_frame head = image_frame_get(head_bytes);
+    if (memcmp(head.kind, IMAGE_KIND_INDEX, IMAGE_KIND_LEN) != 0 || head.number != 0 ||
+        head.stored > IMAGE_DISKS_MAX || head.raw > IMAGE_CHUNKS_MAX ||
+        len != IMAGE_FRAME_LEN + (uint64_t)head.stored + (uint64_t)head.raw * IMAGE_ENTRY_LEN) {
+        err_set(e, ERR_DAMAGED, "its index does not fit its place");
+        return damaged(r, e);
+    }
+    r->index = x_malloc((size_t)len);
+    if (read_at(r, r->index_offset, r->index, (size_t)len, e) < 0)
+        return -1;
+    if (memcmp(r->index, head_bytes, sizeof head_bytes) != 0 ||
+        XXH3_64bits(r->index + IMAGE_FRAME_LEN, (size_t)len - IMAGE_FRAME_LEN) != head.sum) {
+        err_set(e, ERR_DAMAGED, "the checksum of its index is wrong");
+        return damaged(r, e);
+    }
+    r->index_len = (size_t)len;
+    r->disks_len = head.stored;
+    r->chunk_count = head.raw;
+    r->entries = r->index + IMAGE_FRAME_LEN + head.stored;
+    return 0;
+}
+
+static struct image_entry entry_at(const struct image_reader *r, uint32_t number)
+{
+    return image_entry_get(r->entries + (size_t)number * IMAGE_ENTRY_LEN);
+}
+
+/* The chunks must fill the place between header and index without gap or overlap. */
+static int check_entries(const struct image_reader *r, struct err *e)
+{
+    uint64_t offset = r->chunks_offset, stream = 0;
+
+    for (uint32_t i = 0; i < r->chunk_count; i++) {
+        struct image_entry row = entry_at(r, i);
+        if (memcmp(row.kind, IMAGE_KIND_PLAIN, IMAGE_KIND_LEN) != 0) {
+            AUTO_STR struct str kind = {0};
+            str_add_escaped(&kind, row.kind, IMAGE_KIND_LEN);
+            return err_set(e, ERR_UNSUPPORTED,
+                           "image %s has chunks of the kind \"%s\", which "
+                           "this reeve cannot read",
+                           r->path, kind.data);
+        }
+        if (row.offset != offset || row.stored == 0 || row.stored > IMAGE_PAYLOAD_MAX ||
+            row.raw != row.stored || row.zero != 0 ||
+            row.stored + IMAGE_FRAME_LEN > r->index_offset - offset) {
+            err_set(e, ERR_DAMAGED, "its index is wrong at chunk %u", i);
+            return damaged(r, e);
+        }
+        offset += IMAGE_FRAME_LEN + row.stored;
+        stream += row.raw;
+    }
+    if (offset != r->index_offset || stream != r->stream_bytes) {
+        err_set(e, ERR_DAMAGED, "its index does not list all of its chunks");
+        return damaged(r, e);
+    }
+    return 0;
+}
+
+static uint64_t sum_whole(const struct image_reader *r, const unsigned char *preamble,
+                          const char *header, const unsigned char *trailer)
+{
+    XXH3_state_t *state = XXH3_createState();
+
+    if (!state)
+        abort();
+    XXH3_64bits_reset(state);
+    XXH3_64bits_update(state, preamble, IMAGE_PREAMBLE_LEN);
+    XXH3_64bits_update(state, header, (size_t)(r->chunks_offset - IMAGE_PREAMBLE_LEN));
+    XXH3_64bits_update(state, r->index, r->index_len);
+    XXH3_64bits_update(state, trailer, IMAGE_TRAILER_SUMMED);
+    uint64_t sum = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    return sum;
+}
+
+static int read_all_but_chunks(struct image_reader *r, struct err *e)
+{
+    unsigned char preamble[IMAGE_PREAMBLE_LEN], trailer[IMAGE_TRAILER_LEN];
+
+    if (read_preamble(r, preamble, e) < 0 || read_trailer(r, trailer, e) < 0)
+        return -1;
+    size_t header_len = (size_t)(r->chunks_offset - IMAGE_PREAMBLE_LEN);
+    AUTO_FREE char *header = x_malloc(header_len + 1);
+    if (read_at(r, IMAGE_PREAMBLE_LEN, header, header_len, e) < 0)
+        return -1;
+    if (XXH3_64bits(header, header_len) != image_get64(preamble + 16)) {
+        err_set(e, ERR_DAMAGED, "the checksum of its header is wrong");
+        return damaged(r, e);
+    }
+    if (read_index(r, e) < 0)
+        return -1;
+    if (sum_whole(r, preamble, header, trailer) != image_get64(trailer + 24)) {
+        err_set(e, ERR_DAMAGED, "the checksum of the whole is wrong");
+        return damaged(r, e);
+    }
+    if (check_entries(r, e) < 0)
+        return -1;
+    if (image_header_decode(header, header_len, &r->header, e) < 0 ||
+        image_disks_decode((const char *)r->index + IMAGE_FRAME_LEN, r->disks_len, &r->header.disks,
+                           &r->header.disk_count, e) < 0)
+        return damaged(r, e);
+    return 0;
+}
+
+int image_reader_open(const char *path, const struct fs_user *user, struct image_reader **ret,
+                      struct err *e)
+{
+    struct fs_user self = {geteuid(), getegid()};
+    struct image_reader *r = x_calloc(1, sizeof *r);
+
+    r->fd = -1;
+    r->path = x_strdup(path);
+    int result = fs_as_begin(user ? user : &self, e);
+    if (result == 0) {
+        result = open_file(r, e);
+        fs_as_end();
+    }
+    if (result < 0 || read_all_but_chunks(r, e) < 0) {
+        image_reader_free(r);
+        return -1;
+    }
+    *ret = r;
+    return 0;
+}
+
+const struct image_header *image_reader_header(const struct image_reader *r)
+{
+    return &r->header;
+}
+
+uint64_t image_reader_size(const struct image_reader *r)
+{
+    return r->size;
+}
+
+/* Reads chunk `number` with its frame into buf and compares it with the index. */
+static int read_chunk(const struct image_reader *r, uint32_t number, unsigned char *buf,
+                      size_t *ret_len, struct err *e)
+{
+    struct image_entry row = entry_at(r, number);
+
+    if (read_at(r, row.offset, buf, IMAGE_FRAME_LEN + row.stored, e) < 0)
+        return -1;
+    struct image_frame frame = image_frame_get(buf);
+    if (memcmp(frame.kind, row.kind, IMAGE_KIND_LEN) != 0 || frame.stored != row.stored ||
+        frame.raw != row.raw || frame.number != number || frame.sum != row.sum) {
+        err_set(e, ERR_DAMAGED, "chunk %u (byte %ju) is not as the index says", number,
+                (uintmax_t)row.offset);
+        return damaged(r, e);
+    }
+    if (XXH3_64bits(buf + IMAGE_FRAME_LEN, row.stored) != row.sum) {
+        err_set(e, ERR_DAMAGED, "the checksum of chunk %u (byte %ju) is wrong", number,
+                (uintmax_t)row.offset);
+        return damaged(r, e);
+    }
+    *ret_len = row.stored;
+    return 0;
+}
+
+static int write_out(const struct image_reader *r, int fd, const unsigned char *buf, size_t len,
+                     const struct op *op, struct err *e)
+{
+    while (len > 0) {
+        if (op_wait(op, fd, POLLOUT, "taking the guest's state", e) < 0)
+            return -1;
+        ssize_t n = write(fd, buf, len);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n < 0 && errno == EPIPE)
+            return err_set(e, ERR_FAILED, "the guest's state from %s was not taken to its end",
+                           r->path);
+        if (n < 0)
+            return err_errno(e, ERR_FAILED, errno, "cannot hand on the guest's state from %s",
+                             r->path);
+        buf += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* fd -1: verify only. */
+static int each_chunk(const struct image_reader *r, int fd, const struct op *op, struct err *e)
+{
+    AUTO_FREE unsigned char *buf = x_malloc(IMAGE_FRAME_LEN + IMAGE_PAYLOAD_MAX);
+    uint64_t done = 0;
+    size_t len = 0;
+
+    posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    for (uint32_t i = 0; i < r->chunk_count; i++) {
+        if (image_pace(op, "reading the image", e) < 0 || read_chunk(r, i, buf, &len, e) < 0)
+            return -1;
+        if (fd >= 0 && write_out(r, fd, buf + IMAGE_FRAME_LEN, len, op, e) < 0)
+            return -1;
+        done += len;
+        op_progress(op, done, r->stream_bytes);
+    }
+    return 0;
+}
+
+int image_reader_verify(struct image_reader *r, const struct op *op, struct err *e)
+{
+    return each_chunk(r, -1, op, e);
+}
+
+int image_reader_stream(struct image_reader *r, int fd, const struct op *op, struct err *e)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    /* A blocking write of a whole chunk into a pipe could not be cancelled. */
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot hand on the guest's state from %s", r->path);
+    int result = each_chunk(r, fd, op, e);
+    (void)fcntl(fd, F_SETFL, flags);
+    return result;
+}
+
+void image_reader_free(struct image_reader *r)
+{
+    if (!r)
+        return;
+    mem_cleanup_close(&r->fd);
+    image_header_finish(&r->header);
+    free(r->index);
+    free(r->path);
+    free(r);
+}

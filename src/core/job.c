@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/job.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum { PREEMPT_MS = 5000, STACK_BYTES = 512 * 1024 };
+
+struct waiter {
+    struct list link; /* job.waiters */
+    job_waiter *fn;
+    void *arg;
+};
+
+static const char *const outcome_names[] = {
+    [JOB_RUNNING] = "running",
+    [JOB_DONE] = "done",
+    [JOB_FAILED] = "failed",
+    [JOB_CANCELLED] = "cancelled",
+    [JOB_INTERRUPTED] = "interrupted",
+};
+
+void job_args_finish(struct job_args *args)
+{
+    free(args->file);
+    free(args->config);
+    free(args->directory);
+    free(args->macs);
+    *args = (struct job_args){0};
+}
+
+void job_unref(struct job *j)
+{
+    if (--j->refs > 0)
+        return;
+    job_args_finish(&j->args);
+    record_free(j->r);
+    conf_free(j->conf);
+    job_record_free(j->stored);
+    free(j->rec.actor);
+    free(j->rec.intent_path);
+    free(j->rec.error);
+    free(j->message);
+    free(j->warnings);
+    if (j->console_fd >= 0)
+        close(j->console_fd);
+    close(j->op.cancel_fd);
+    free(j);
+}
+
+static void progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct job *j = arg;
+
+    atomic_store(&j->done_bytes, done_bytes);
+    atomic_store(&j->total_bytes, total_bytes);
+}
+
+static struct job *job_new(struct engine *g, struct domain *d, const struct job_kind *kind,
+                           struct job_args *args, const char *actor)
+{
+    struct job *j = x_calloc(1, sizeof *j);
+
+    j->engine = g;
+    j->kind = kind;
+    j->domain = d;
+    j->refs = 1;
+    j->console_fd = -1;
+    j->args = *args;
+    *args = (struct job_args){0};
+    list_init(&j->waiters);
+    j->rec.id = ++g->last_job_id;
+    str_copy(j->rec.verb, sizeof j->rec.verb, kind->name);
+    str_copy(j->rec.uuid, sizeof j->rec.uuid, d->r->uuid);
+    str_copy(j->rec.name, sizeof j->rec.name, d->r->name);
+    j->rec.actor = x_strdup(actor ? actor : "reeved");
+    j->rec.started_ms = clock_wall_ms();
+    j->op.cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    j->op.progress = progress;
+    j->op.progress_arg = j;
+    atomic_store(&j->phase, "waiting");
+    list_append(&g->jobs, &j->link);
+    return j;
+}
+
+static void raise_cancel(struct job *j)
+{
+    uint64_t one = 1;
+
+    /* It cannot fail but for a counter that is full: then it is raised already. */
+    if (write(j->op.cancel_fd, &one, sizeof one) < 0)
+        return;
+}
+
+static void tell(struct job *j)
+{
+    j->engine->host.changed(j->engine->host.arg, NULL, j, NULL);
+}
+
+static void call_waiters(struct job *j)
+{
+    LIST_EACH(&j->waiters, w, struct waiter, link) {
+        list_remove(&w->link);
+        w->fn(w->arg, j);
+        free(w);
+    }
+}
+
+/* The result goes into the domain, before waiters hear of it. */
+static void take_result(struct job *j)
+{
+    struct engine *g = j->engine;
+    struct domain *d = j->domain;
+    enum state was = d->r->state;
+
+    if (d->forming && j->result < 0 && !j->changed)
+        j->gone = true;
+    d->known_mono_ms = clock_mono_ms();
+    if (j->result < 0 && !j->changed && !d->forming) {
+        /* It is as it was; what was seen half-way does not count. */
+        d->seen = j->threaded ? j->seen : d->seen;
+        d->obs = j->threaded ? j->obs : d->obs;
+        return;
+    }
+    if (j->gone) {
+        g->host.console_end(g->host.arg, d->r->uuid);
+        return;
+    }
+    record_free(d->r);
+    d->r = TAKE(j->r);
+    d->forming = false;
+    d->seen = j->seen;
+    d->obs = j->obs;
+    engine_read_config(g, d);
+    d->r->state = engine_state(g, d);
+    if (d->r->state != was || d->r->since_ms == 0)
+        d->r->since_ms = clock_wall_ms();
+    if (d->r->state == ST_RUNNING && was != ST_RUNNING)
+        d->ran_since_ms = clock_mono_ms();
+    if (!d->seen)
+        g->host.console_end(g->host.arg, d->r->uuid);
+    else if (j->console_fd >= 0)
+        g->host.console(g->host.arg, d, TAKE_FD(j->console_fd));
+}
+
+static void store_result(struct job *j, const struct domain *d)
+{
+    struct store_batch *b = store_batch_new();
+    AUTO_FREE char *text = NULL;
+
+    if (d && j->gone)
+        store_delete_domain(b, d->r->uuid);
+    else if (d && !d->forming)
+        store_put_domain(b, d->r);
+    store_put_job(b, &j->rec);
+    if (j->result < 0)
+        text = x_strdup(j->err.msg);
+    else
+        text = x_strdup(j->message);
+    struct event_record *ev =
+        engine_event_new(d, j->rec.actor, j->rec.verb, outcome_names[j->rec.outcome], text);
+    str_copy(ev->uuid, sizeof ev->uuid, j->rec.uuid);
+    str_copy(ev->name, sizeof ev->name, j->rec.name);
+    engine_submit(j->engine, b, ev);
+}
+
+static void end_record(struct job *j)
+{
+    j->rec.ended_ms = clock_wall_ms();
+    j->rec.outcome = j->result == 0                   ? JOB_DONE
+                     : j->err.code == ERR_CANCELLED ? JOB_CANCELLED
+                                                    : JOB_FAILED;
+    if (j->result < 0) {
+        AUTO_JSON json_t *error = json_object();
+        AUTO_STR struct str line = {0};
+        json_set_string(error, "code", err_name(j->err.code));
+        json_set_string(error, "message", j->err.msg);
+        json_add_line(&line, error);
+        j->rec.error = str_take(&line);
+    }
+    j->ended = true;
+}
+
+static void to_recent(struct job *j)
+{
+    struct engine *g = j->engine;
+
+    list_remove(&j->link);
+    list_append(&g->recent, &j->link);
+    if (++g->recent_count > ENGINE_RECENT_JOBS) {
+        struct job *oldest = LIST_ENTRY(g->recent.next, struct job, link);
+        list_remove(&oldest->link);
+        g->recent_count--;
+        job_unref(oldest);
+    }
+}
+
+static void start_waiting(struct engine *g);
+static void start_next(struct engine *g, struct domain *d);
+
+/* Ends a job that is known to the loop: result stored, waiters told, the domain free for the next.
+ * On the loop thread. */
+static void job_end(struct job *j)
+{
+    struct engine *g = j->engine;
+    struct domain *d = j->domain;
+
+    j->refs++;
+    end_record(j);
+    if (!j->message && j->result == 0)
+        j->message = x_asprintf("%s %s", lifecycle_done(j->kind->verb), j->rec.name);
+    if (d) {
+        take_result(j);
+        d->job = NULL;
+    }
+    store_result(j, d);
+    struct job *next = d ? d->next_job : NULL;
+    if (d && j->gone && next) {
+        /* What was to be destroyed is gone: that is what was wanted. */
+        d->next_job = NULL;
+        next->gone = true;
+        next->message = x_asprintf("%s is gone: its %s was cancelled", next->rec.name, j->rec.verb);
+    }
+    to_recent(j);
+    call_waiters(j);
+    tell(j);
+    if (d && j->gone)
+        engine_remove(g, d);
+    else if (d)
+        g->host.changed(g->host.arg, d, NULL, NULL);
+    if (next && next->gone)
+        job_end(next);
+    else if (d && !j->gone)
+        start_next(g, d);
+    start_waiting(g);
+    g->host.look(g->host.arg);
+    job_unref(j);
+}
+
+static void thread_ended(void *arg)
+{
+    struct job *j = arg;
+
+    j->engine->running--;
+    if (j->abandoned) {
+        /* Its end was told when it was abandoned; the look sets right what it left. */
+        j->engine->host.look(j->engine->host.arg);
+        start_waiting(j->engine);
+    } else {
+        job_end(j);
+    }
+    job_unref(j);
+}
+
+static void *thread_main(void *arg)
+{
+    struct job *j = arg;
+
+    j->result = op_check(&j->op, &j->err);
+    if (j->result == 0)
+        j->result = j->kind->run(j, &j->err);
+    post_send(j->engine->post, thread_ended, j);
+    return NULL;
+}
+
+static void start_thread(struct job *j)
+{
+    struct domain *d = j->domain;
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    j->threaded = true;
+    j->refs++;
+    j->engine->running++;
+    j->r = record_copy(d->r);
+    j->seen = d->seen;
+    j->obs = d->obs;
+    j->stored = job_record_copy(&j->rec);
+    j->new_id = j->engine->driver->id_is_ours ? ++j->engine->last_domain_id : 0;
+    if (j->kind->limit_ms)
+        j->op.deadline_ms = clock_mono_ms() + j->kind->limit_ms;
+    atomic_store(&j->phase, j->kind->name);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    int failed = pthread_create(&thread, &attr, thread_main, j);
+    pthread_attr_destroy(&attr);
+    if (failed) {
+        j->result = err_errno(&j->err, ERR_FAILED, failed, "cannot start a thread for %s of %s",
+                              j->kind->name, j->rec.name);
+        post_send(j->engine->post, thread_ended, j);
+    }
+    tell(j);
+}
+
+static void start_waiting(struct engine *g)
+{
+    LIST_EACH(&g->jobs, j, struct job, link) {
+        if (g->running >= ENGINE_JOBS_MAX)
+            return;
+        if (!j->threaded && !j->ended && j->domain && j->domain->job == j)
+            start_thread(j);
+    }
+}
+
+/* The destroy that waited for the domain's job to end; the job may have ended in any state. */
+static void start_next(struct engine *g, struct domain *d)
+{
+    struct job *j = d->next_job;
+    const struct outcome *out;
+
+    if (!j)
+        return;
+    d->next_job = NULL;
+    d->job = j;
+    if (engine_judge(g, d, j->kind->verb, &out, &j->err) < 0) {
+        j->result = -1;
+        job_end(j);
+    }
+}
+
+static struct job *submit(struct engine *g, struct domain *d, const struct job_kind *kind,
+                          struct job_args *args, const char *actor)
+{
+    struct job *j = job_new(g, d, kind, args, actor);
+
+    d->job = j;
+    start_waiting(g);
+    return j;
+}
+
+struct late {
+    struct engine *engine;
+    uint64_t id;
+};
+
+/* 5 s after a destroy was asked for: the job in its way is abandoned if it is still there. */
+static void preempt_late(void *arg)
+{
+    struct late *late = arg;
+    struct engine *g = late->engine;
+    struct job *j = job_find(g, late->id);
+
+    free(late);
+    if (!j || j->ended || !j->domain || j->domain->next_job == NULL)
+        return;
+    j->abandoned = true;
+    j->refs++;
+    j->result = err_set(&j->err, ERR_CANCELLED, "%s of %s was abandoned: it did not end in time "
+                        "and destroy went past it", j->rec.verb, j->rec.name);
+    struct domain *d = j->domain;
+    bool was_forming = d->forming;
+    /* The thread still owns its copies; the domain keeps what it had. */
+    j->domain = NULL;
+    d->job = NULL;
+    d->forming = false;
+    end_record(j);
+    store_result(j, NULL);
+    list_remove(&j->link);
+    list_append(&g->recent, &j->link);
+    g->recent_count++;
+    call_waiters(j);
+    if (was_forming)
+        d->r->managed = false;
+    d->job = d->next_job;
+    d->next_job = NULL;
+    start_waiting(g);
+    job_unref(j);
+}
+
+static struct job *preempt(struct engine *g, struct domain *d, const struct job_kind *kind,
+                           struct job_args *args, const char *actor, struct err *e)
+{
+    if (d->next_job || d->job->kind->verb == VERB_DESTROY) {
+        err_set(e, ERR_BUSY, "cannot destroy %s: it is being destroyed already (job:%ju)",
+                d->r->name, (uintmax_t)d->job->rec.id);
+        return NULL;
+    }
+    struct job *j = job_new(g, d, kind, args, actor);
+    struct late *late = x_calloc(1, sizeof *late);
+    d->next_job = j;
+    late->engine = g;
+    late->id = d->job->rec.id;
+    raise_cancel(d->job);
+    g->host.after(g->host.arg, PREEMPT_MS, preempt_late, late);
+    return j;
+}
+
+static int busy(const struct domain *d, enum verb verb, struct err *e)
+{
+    char since[CLOCK_TEXT_MAX];
+
+    return err_set(e, ERR_BUSY, "cannot %s %s: job:%ju (%s) works on it since %s", verb_name(verb),
+                   d->r->name, (uintmax_t)d->job->rec.id, d->job->rec.verb,
+                   clock_rfc3339(d->job->rec.started_ms, since));
+}
+
+/* What an option adds to the table: resume --force loads a spent image again, new --replace stores
+ * another config, delete --destroy is judged as destroy where the domain lives. */
+static int judge(struct engine *g, const struct domain *d, const struct job_kind *kind,
+                 const struct job_args *args, bool *ret_same, struct err *e)
+{
+    const struct outcome *out;
+    enum verb verb = kind->verb;
+    enum state state = engine_state(g, d);
+
+    if (verb == VERB_RESUME && args->force && state == ST_BROKEN &&
+        d->r->broken == REASON_IMAGE_SPENT)
+        return 0;
+    if (verb == VERB_NEW && args->replace &&
+        (state == ST_HALTED || (state == ST_BROKEN && !d->r->image.path) ||
+         (d->r->managed && (state == ST_RUNNING || state == ST_PAUSED))))
+        return 0;
+    if (verb == VERB_DELETE && args->destroy && d->seen && d->r->managed)
+        verb = VERB_DESTROY;
+    if (engine_judge(g, d, verb, &out, e) < 0)
+        return -1;
+    *ret_same = out->kind == OUT_SAME;
+    return 0;
+}
+
+struct job *job_start(struct engine *g, struct domain *d, const struct job_kind *kind,
+                      struct job_args *args, const char *actor, bool *ret_same, struct err *e)
+{
+    struct job *j = NULL;
+
+    *ret_same = false;
+    if (g->stopping)
+        err_set(e, ERR_FAILED, "cannot %s %s: the daemon is stopping", kind->name, d->r->name);
+    else if (d->job && kind->verb == VERB_DESTROY)
+        j = preempt(g, d, kind, args, actor, e);
+    else if (d->job)
+        busy(d, kind->verb, e);
+    else if (d->forming || (judge(g, d, kind, args, ret_same, e) == 0 && !*ret_same))
+        j = submit(g, d, kind, args, actor);
+    job_args_finish(args);
+    return j;
+}
+
+struct job *job_start_unasked(struct engine *g, struct domain *d, const struct job_kind *kind,
+                              struct job_args *args, const char *actor)
+{
+    return submit(g, d, kind, args, actor);
+}
+
+void job_wait(struct job *j, job_waiter *fn, void *arg)
+{
+    if (j->ended) {
+        fn(arg, j);
+        return;
+    }
+    struct waiter *w = x_calloc(1, sizeof *w);
+    w->fn = fn;
+    w->arg = arg;
+    list_append(&j->waiters, &w->link);
+}
+
+void job_forget(struct job *j, void *arg)
+{
+    LIST_EACH(&j->waiters, w, struct waiter, link) {
+        if (w->arg == arg) {
+            list_remove(&w->link);
+            free(w);
+        }
+    }
+}
+
+int job_cancel(struct job *j, struct err *e)
+{
+    if (j->ended)
+        return err_set(e, ERR_WRONG_STATE, "cannot cancel job:%ju: it has ended (%s)",
+                       (uintmax_t)j->rec.id, outcome_names[j->rec.outcome]);
+    if (!j->kind->cancellable)
+        return err_set(e, ERR_WRONG_STATE, "cannot cancel job:%ju: %s cannot be taken back",
+                       (uintmax_t)j->rec.id, j->rec.verb);
+    raise_cancel(j);
+    return 0;
+}
+
+void job_cancel_all(struct engine *g)
+{
+    g->stopping = true;
+    LIST_EACH(&g->jobs, j, struct job, link)
+        if (j->threaded && !j->ended && j->kind->cancellable)
+            raise_cancel(j);
+}
+
+struct job *job_find(struct engine *g, uint64_t id)
+{
+    LIST_EACH(&g->jobs, j, struct job, link)
+        if (j->rec.id == id)
+            return j;
+    LIST_EACH(&g->recent, j, struct job, link)
+        if (j->rec.id == id)
+            return j;
+    return NULL;
+}
+
+json_t *job_record_json(const struct job_record *rec)
+{
+    json_t *json = json_object();
+
+    json_set_int(json, "id", (int64_t)rec->id);
+    json_set_string(json, "verb", rec->verb);
+    json_set_string(json, "domain", rec->name);
+    json_set_string(json, "uuid", rec->uuid);
+    json_set_string(json, "actor", rec->actor);
+    json_set_string(json, "phase", rec->outcome == JOB_RUNNING ? rec->phase : "");
+    json_set_string(json, "outcome", outcome_names[rec->outcome]);
+    json_set_int(json, "done_bytes", 0);
+    json_set_int(json, "total_bytes", 0);
+    json_set_time(json, "started", rec->started_ms);
+    json_set_time(json, "ended", rec->ended_ms);
+    json_t *error = rec->error ? json_loads(rec->error, 0, NULL) : NULL;
+    json_object_set_new(json, "error", error ? error : json_null());
+    return json;
+}
+
+json_t *job_json(const struct job *j)
+{
+    json_t *json = job_record_json(&j->rec);
+
+    json_set_int(json, "done_bytes", (int64_t)atomic_load(&j->done_bytes));
+    json_set_int(json, "total_bytes", (int64_t)atomic_load(&j->total_bytes));
+    json_set_string(json, "phase", j->ended ? "" : atomic_load(&j->phase));
+    return json;
+}
+
+void job_phase(struct job *j, const char *phase)
+{
+    atomic_store(&j->phase, phase);
+}
+
+int job_commit(struct job *j, const char *intent, const char *intent_path, struct err *e)
+{
+    /* A cancelled job commits nothing more: an abandoned one must not bring back a record. */
+    if (op_check(&j->op, e) < 0)
+        return -1;
+    struct store_batch *b = store_batch_new();
+    str_copy(j->stored->phase, sizeof j->stored->phase, intent);
+    free(j->stored->intent_path);
+    j->stored->intent_path = x_strdup(intent_path);
+    if (j->gone)
+        store_delete_domain(b, j->r->uuid);
+    else
+        store_put_domain(b, j->r);
+    store_put_job(b, j->stored);
+    return store_commit(j->engine->store, b, e);
+}
+
+void job_warn(struct job *j, const char *fmt, ...)
+{
+    char line[600];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    char *all = j->warnings ? x_asprintf("%s\n%s", j->warnings, line) : x_strdup(line);
+    free(j->warnings);
+    j->warnings = all;
+}

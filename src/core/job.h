@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Jobs: each change of a domain is one, in a thread of its own, as straight-line code over copies.
+ * One job a domain. */
+#ifndef CORE_JOB_H
+#define CORE_JOB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/engine.h"
+#include "core/op.h"
+
+struct job;
+
+/* What a request asks beyond verb and domain. Strings owned by the job. */
+struct job_args {
+    bool paused;
+    bool force;
+    bool replace;
+    bool destroy;
+    bool checkpoint;
+    char *file;         /* save, restore: absolute path */
+    char *config;       /* new --replace: with directory and macs; restore: with its overrides */
+    char *directory;
+    char *macs;
+    int64_t timeout_ms; /* shutdown, reboot; 0: none given */
+    struct fs_user user;
+};
+
+/* One row a verb (steps.c). */
+struct job_kind {
+    enum verb verb;
+    const char *name;
+    int (*run)(struct job *j, struct err *e); /* on the job thread */
+    bool cancellable;
+    int64_t limit_ms; /* the deadline of the whole job; 0: args.timeout_ms or none */
+};
+const struct job_kind *job_kind_of(enum verb verb); /* NULL when no job does that verb */
+
+/* saving.c: the rows' functions for images. */
+int saving_save(struct job *j, struct err *e) MUST_CHECK;
+int saving_suspend(struct job *j, struct err *e) MUST_CHECK;
+int saving_resume(struct job *j, struct err *e) MUST_CHECK;
+int saving_restore(struct job *j, struct err *e) MUST_CHECK;
+
+/* steps.c, shared with saving.c. What a driver builds from: j->conf and these; the words of macs
+ * are in *ret_macs, one block to be freed. */
+struct create_args steps_create_args(struct job *j, const char *directory, const char *macs,
+                                     char ***ret_macs);
+/* Parses a config into j->conf unless that is there. Sets ERR_BAD_CONFIG. */
+int steps_conf(struct job *j, const char *text, struct err *e) MUST_CHECK;
+/* What the record says of a domain that now lives: wanted, boot id, id, reason. */
+void steps_now_live(struct job *j, enum reason reason);
+/* What it says of one that does not live any more. A transient one is gone. */
+void steps_now_ended(struct job *j, enum reason reason);
+/* Opens the console for the host; a failure is a warning. */
+void steps_console(struct job *j);
+/* Destroys what this job built, after a failure that *e tells; a second failure is added. Returns
+ * -1. */
+int steps_unmake(struct job *j, struct err *e);
+
+extern const struct job_kind job_kind_end;     /* a guest ended by itself and is cleared away */
+extern const struct job_kind job_kind_restart; /* ... and is booted again */
+
+typedef void job_waiter(void *arg, struct job *j);
+
+struct job {
+    struct list link; /* engine.jobs or engine.recent */
+    struct engine *engine;
+    const struct job_kind *kind;
+    struct job_record rec;      /* loop thread's; the job thread reads id and verb */
+    struct domain *domain;      /* loop thread's; NULL once it is gone */
+    bool threaded;              /* its thread was started */
+    bool ended;
+    bool abandoned;             /* a destroy went past it: its result is ignored */
+    struct list waiters;        /* struct waiter of job.c */
+    unsigned refs;              /* loop thread's */
+
+    /* The job thread's, from start to end; the loop's before and after. */
+    struct job_args args;
+    struct record *r;           /* owned: the copy it works on, which becomes the domain's */
+    bool seen;                  /* the observation it started from, and leaves behind */
+    struct observation obs;
+    struct conf *conf;          /* owned; parsed config for those that build a domain, or NULL */
+    unsigned new_id;            /* the id for a domain that is built; 0: the driver gives one */
+    struct job_record *stored;  /* owned: the row as the steps last committed it */
+    struct op op;
+    int result;                 /* 0 or -1 */
+    bool gone;                  /* the record is to be dropped */
+    bool changed;               /* r or seen/obs are to be taken even on failure */
+    int console_fd;             /* opened for the host; -1 */
+    struct err err;
+    char *message;              /* owned; one line about what was done, or NULL for the standard */
+    char *warnings;             /* owned; lines; NULL */
+
+    /* Written by the job thread, read by the loop. */
+    _Atomic uint64_t done_bytes;
+    _Atomic uint64_t total_bytes;
+    const char *_Atomic phase;
+};
+
+/* Starts a job of `kind` on d with args (owned by the job from here; also on failure). Checks the
+ * table first (engine_judge) and the one job a domain: ERR_BUSY names the first and since when.
+ * destroy pre-empts: it cancels the other, waits at most 5 s, then abandons it. Returns the job, or
+ * NULL with *e. When the table says that nothing is to change, *ret_same is set and no job is
+ * made. */
+struct job *job_start(struct engine *g, struct domain *d, const struct job_kind *kind,
+                      struct job_args *args, const char *actor, bool *ret_same, struct err *e);
+/* The same without asking the table, for reconcile and recover. */
+struct job *job_start_unasked(struct engine *g, struct domain *d, const struct job_kind *kind,
+                              struct job_args *args, const char *actor);
+void job_args_finish(struct job_args *args);
+
+/* Calls fn(arg, j) on the loop thread once it has ended (at once when it has). */
+void job_wait(struct job *j, job_waiter *fn, void *arg);
+/* Forgets the waiters with that arg. */
+void job_forget(struct job *j, void *arg);
+/* Asks it to stop and roll back. ERR_WRONG_STATE when it has ended or cannot be cancelled. */
+int job_cancel(struct job *j, struct err *e) MUST_CHECK;
+struct job *job_find(struct engine *g, uint64_t id); /* running, waiting or recent; or NULL */
+json_t *job_json(const struct job *j);               /* as the wire shows it; new reference */
+json_t *job_record_json(const struct job_record *rec);
+/* Cancels all that can be cancelled, for the daemon's end. */
+void job_cancel_all(struct engine *g);
+void job_unref(struct job *j);
+
+/* For the steps, on the job thread. */
+
+/* The id, name and uuid for the driver. */
+struct domain_ref job_ref(const struct job *j);
+/* Names the step that runs, for `jobs` and messages. A constant string. */
+void job_phase(struct job *j, const char *phase);
+/* Commits j->r and the job's row with this intent; durable at 0. */
+int job_commit(struct job *j, const char *intent, const char *intent_path, struct err *e) MUST_CHECK;
+void job_warn(struct job *j, const char *fmt, ...) PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/record.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct record *record_new(void)
+{
+    struct record *r = x_calloc(1, sizeof *r);
+
+    /* A record is of a domain, which is at least halted; ST_ABSENT says that there is none. */
+    r->wanted = ST_HALTED;
+    r->state = ST_HALTED;
+    return r;
+}
+
+struct record *record_copy(const struct record *r)
+{
+    struct record *copy = x_malloc(sizeof *copy);
+
+    *copy = *r;
+    copy->config = x_strdup(r->config);
+    copy->directory = x_strdup(r->directory);
+    copy->macs = x_strdup(r->macs);
+    copy->reason_text = x_strdup(r->reason_text);
+    copy->image.path = x_strdup(r->image.path);
+    copy->saved_file = x_strdup(r->saved_file);
+    return copy;
+}
+
+void record_free(struct record *r)
+{
+    if (!r)
+        return;
+    free(r->config);
+    free(r->directory);
+    free(r->macs);
+    free(r->reason_text);
+    free(r->image.path);
+    free(r->saved_file);
+    free(r);
+}
+
+struct job_record *job_record_copy(const struct job_record *j)
+{
+    struct job_record *copy = x_malloc(sizeof *copy);
+
+    *copy = *j;
+    copy->actor = x_strdup(j->actor);
+    copy->intent_path = x_strdup(j->intent_path);
+    copy->error = x_strdup(j->error);
+    return copy;
+}
+
+void job_record_free(struct job_record *j)
+{
+    if (!j)
+        return;
+    free(j->actor);
+    free(j->intent_path);
+    free(j->error);
+    free(j);
+}
+
+struct event_record *event_record_copy(const struct event_record *ev)
+{
+    struct event_record *copy = x_malloc(sizeof *copy);
+
+    *copy = *ev;
+    copy->actor = x_strdup(ev->actor);
+    copy->verb = x_strdup(ev->verb);
+    copy->what = x_strdup(ev->what);
+    copy->text = x_strdup(ev->text);
+    return copy;
+}
+
+void event_record_free(struct event_record *ev)
+{
+    if (!ev)
+        return;
+    free(ev->actor);
+    free(ev->verb);
+    free(ev->what);
+    free(ev->text);
+    free(ev);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* What the store keeps: domains, their images, jobs and history. Plain values with owned
+ * strings; who holds one owns it. */
+#ifndef CORE_RECORD_H
+#define CORE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/ident.h"
+#include "core/names.h"
+
+/* An image that the daemon keeps for a suspended domain. */
+struct image_record {
+    char *path; /* owned; NULL when there is none */
+    uint64_t size_bytes;
+    uint64_t memory_kib;
+    int64_t saved_at_ms; /* wall clock */
+    bool was_paused;
+    char driver[16];
+};
+
+struct record {
+    char uuid[IDENT_UUID_LEN + 1];
+    char name[IDENT_NAME_MAX + 1];
+    bool managed;
+    char *config;    /* owned; text as given, overrides appended */
+    char *directory; /* owned; what relative paths are relative to */
+    char *macs;      /* owned; drawn MACs, one a vif of the config, separated by spaces */
+    struct fs_user user; /* who gave the config */
+    /* What the user last asked for, good within one boot of the host. */
+    enum state wanted;
+    char boot_id[CLOCK_BOOT_ID_LEN + 1];
+    /* The last known: state is never trusted for a live guest, only the reason and since. */
+    unsigned id;       /* of the current or last run; 0 before the first */
+    enum state state;  /* as last derived, to notice a change while the daemon was away */
+    enum reason reason;
+    char *reason_text; /* owned; NULL: the standard sentence of the reason */
+    int64_t since_ms;  /* wall clock */
+    enum reason broken; /* REASON_NONE, or why the record cannot be used */
+    struct image_record image;
+    char *saved_file;  /* owned; the last user-named save not yet restored, to warn at start */
+    uint64_t starts;   /* counters */
+    uint64_t crashes;
+};
+
+struct record *record_new(void); /* halted, all else zero */
+struct record *record_copy(const struct record *r);
+void record_free(struct record *r); /* accepts NULL */
+
+enum job_phase_kind { JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_INTERRUPTED };
+
+struct job_record {
+    uint64_t id;
+    char verb[24];
+    char uuid[IDENT_UUID_LEN + 1];
+    char name[IDENT_NAME_MAX + 1];
+    char *actor;       /* owned; "uid 1000 (reeve)" */
+    char phase[32];    /* the intent: what the next start must finish or undo */
+    char *intent_path; /* owned; the image or temporary file that the phase is about; NULL */
+    enum job_phase_kind outcome;
+    int64_t started_ms; /* wall clock */
+    int64_t ended_ms;   /* wall clock; 0 while it runs */
+    char *error;        /* owned; the error object as JSON; NULL */
+};
+
+struct job_record *job_record_copy(const struct job_record *j);
+void job_record_free(struct job_record *j); /* accepts NULL */
+
+struct event_record {
+    uint64_t seq; /* given by the store, counting up */
+    int64_t at_ms; /* wall clock */
+    char uuid[IDENT_UUID_LEN + 1]; /* "" for the host */
+    char name[IDENT_NAME_MAX + 1];
+    char *actor;  /* owned; NULL: nobody asked */
+    char *verb;   /* owned; NULL */
+    char *what;   /* owned; "paused", "crashed", "failed", ... */
+    char *text;   /* owned; the sentence */
+};
+
+struct event_record *event_record_copy(const struct event_record *ev);
+void event_record_free(struct event_record *ev); /* accepts NULL */
+
+#endif

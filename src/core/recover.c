@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* At start, before anything else happens: the jobs that a crash cut are finished or undone, by
+ * their intent, by what the driver has and by what is on the disk; and what the end of the host
+ * did to the rest is noted. It runs on the loop thread before the loop does and may block. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "core/image.h"
+#include "core/job.h"
+
+enum { STEP_MS = 30 * 1000 };
+
+/* One cut job and its domain; d is NULL when the record is gone. */
+struct cut {
+    struct engine *g;
+    const struct job_record *job;
+    struct domain *d;
+    char *temporary; /* owned; of an image; NULL */
+    char *path;      /* owned; the image's final name; NULL */
+};
+
+static bool exists(const char *path)
+{
+    struct stat st;
+
+    return path && lstat(path, &st) == 0;
+}
+
+static void now(struct cut *c, enum state wanted, enum reason reason)
+{
+    struct record *r = c->d->r;
+
+    r->wanted = wanted;
+    r->reason = reason;
+    free(TAKE(r->reason_text));
+    r->since_ms = clock_wall_ms();
+}
+
+/* Destroys what the driver has of it, half-made or whole. */
+static void end_guest(struct cut *c)
+{
+    struct op op = op_within(STEP_MS);
+    struct domain_ref ref = {0};
+    struct err e;
+
+    str_copy(ref.uuid, sizeof ref.uuid, c->job->uuid);
+    str_copy(ref.name, sizeof ref.name, c->job->name);
+    if (c->d && c->d->seen)
+        ref.id = c->d->obs.ref.id;
+    if (c->g->driver->destroy(c->g->handle, &ref, &op, &e) < 0)
+        log_error("%s: %s", c->job->name, e.msg);
+    else if (c->d)
+        c->d->seen = false;
+}
+
+static void removed(struct cut *c)
+{
+    if (c->d && !c->d->r->managed && !c->d->seen)
+        c->d->forming = true; /* finish() takes it out of table and store */
+}
+
+/* start, create, restore: all of it or nothing of it. */
+static void cut_starting(struct cut *c)
+{
+    struct domain *d = c->d;
+
+    if (!d)
+        return;
+    bool built = d->seen && d->obs.state != OBS_BUSY && d->obs.state != OBS_DEAD;
+    bool as_wanted = built && (d->obs.state != OBS_PAUSED || d->r->wanted == ST_PAUSED ||
+                               d->obs.reason != REASON_CREATED_PAUSED);
+    if (as_wanted)
+        return;
+    end_guest(c);
+    now(c, ST_HALTED, REASON_START_FAILED);
+    removed(c);
+}
+
+static void unlink_logged(const char *path)
+{
+    if (path && unlink(path) < 0 && errno != ENOENT)
+        log_error("cannot remove %s: %s", path, strerror(errno));
+}
+
+/* The image is whole and the guest did not survive: the image is what is left of it. */
+static bool take_image(struct cut *c)
+{
+    struct fs_user self = {.uid = geteuid(), .gid = getegid()};
+    AUTO_FREE char *managed = engine_image_path(c->g, c->d->r->uuid);
+    struct image_reader *reader = NULL;
+    struct op op = {.cancel_fd = -1};
+    struct err e;
+
+    if (!str_eq(c->path, managed) || image_reader_open(c->path, &self, &reader, &e) < 0)
+        return false;
+    bool whole = image_reader_verify(reader, &op, &e) == 0;
+    if (whole) {
+        const struct image_header *h = image_reader_header(reader);
+        struct image_record *image = &c->d->r->image;
+        free(image->path);
+        image->path = x_strdup(c->path);
+        image->size_bytes = image_reader_size(reader);
+        image->memory_kib = h->memory_kib;
+        image->saved_at_ms = h->saved_at_ms;
+        image->was_paused = h->was_paused;
+        str_copy(image->driver, sizeof image->driver, h->driver);
+        now(c, ST_SUSPENDED, REASON_SUSPENDED);
+    }
+    image_reader_free(reader);
+    return whole;
+}
+
+static void go_on(struct cut *c)
+{
+    struct op op = op_within(STEP_MS);
+    struct err e;
+    bool paused = c->d->r->state == ST_PAUSED;
+
+    if (c->g->driver->save_undo(c->g->handle, &c->d->obs.ref, paused, &op, &e) < 0) {
+        log_error("%s: its save was cut and it could not go on: %s", c->d->r->name, e.msg);
+        return;
+    }
+    c->d->obs.state = paused ? OBS_PAUSED : OBS_RUNNING;
+    c->d->obs.reason = REASON_NONE;
+}
+
+static bool alive(const struct cut *c)
+{
+    return c->d && c->d->seen && c->d->obs.state != OBS_DEAD;
+}
+
+/* save, suspend before the store knew the image: the guest goes on; without a guest the image is
+ * taken when it is whole. */
+static void cut_saving(struct cut *c)
+{
+    /* The temporary was there before the intent was: without it, it has been renamed, and what
+     * is under the final name is this save's and not an older one. */
+    bool renamed = !exists(c->temporary);
+
+    unlink_logged(c->temporary);
+    if (alive(c)) {
+        go_on(c);
+        /* A whole image beside a guest that goes on is an old state of it. */
+        if (renamed)
+            unlink_logged(c->path);
+        return;
+    }
+    if (!c->d)
+        return;
+    if (c->d->seen)
+        end_guest(c);
+    if (renamed && take_image(c))
+        return;
+    now(c, ST_HALTED, renamed ? REASON_SAVED : REASON_HOST_REBOOTED);
+    removed(c);
+}
+
+static void cut_checkpointing(struct cut *c)
+{
+    unlink_logged(c->temporary);
+    if (alive(c))
+        go_on(c);
+}
+
+/* The store has the image, or the record is gone to a file: the guest is to be let go. */
+static void cut_letting_go(struct cut *c)
+{
+    end_guest(c);
+}
+
+static void cut_resuming(struct cut *c)
+{
+    AUTO_FREE char *spent = x_asprintf("%s.spent", c->path);
+    struct op op = op_within(STEP_MS);
+    struct err e;
+
+    if (!c->d)
+        return;
+    if (!alive(c) || !exists(spent)) {
+        /* Not claimed: no vCPU has run, the image is as it was. Claimed and no guest: the look
+         * at images, later, finds it spent. */
+        end_guest(c);
+        return;
+    }
+    struct record *r = c->d->r;
+    bool paused = r->image.was_paused;
+    if (!paused && c->d->obs.state == OBS_PAUSED &&
+        c->g->driver->unpause(c->g->handle, &c->d->obs.ref, &op, &e) < 0)
+        log_error("%s: its resume was cut and it could not run on: %s", r->name, e.msg);
+    else if (!paused)
+        c->d->obs.state = OBS_RUNNING;
+    free(r->image.path);
+    r->image = (struct image_record){0};
+    r->broken = REASON_NONE;
+    now(c, paused ? ST_PAUSED : ST_RUNNING, REASON_RESUMED);
+    str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
+    unlink_logged(spent);
+}
+
+/* The store says that it runs; only the spent image may be left. */
+static void cut_resumed(struct cut *c)
+{
+    AUTO_FREE char *spent = x_asprintf("%s.spent", c->path);
+
+    unlink_logged(spent);
+}
+
+static void cut_destroying(struct cut *c)
+{
+    end_guest(c);
+    if (c->d) {
+        now(c, ST_HALTED, REASON_DESTROYED);
+        removed(c);
+    }
+}
+
+static void cut_rebooting(struct cut *c)
+{
+    struct op op = op_within(STEP_MS);
+    struct err e;
+
+    if (!c->d || !c->d->seen || c->d->obs.state != OBS_SHUTDOWN)
+        return;
+    if (c->g->driver->reset(c->g->handle, &c->d->obs.ref, &op, &e) < 0)
+        log_error("%s: its reboot was cut and could not be finished: %s", c->d->r->name, e.msg);
+    else
+        c->d->obs.state = OBS_RUNNING;
+}
+
+/* The store was committed and only a file is left to remove. */
+static void cut_discarding(struct cut *c)
+{
+    unlink_logged(c->path);
+}
+
+static const struct {
+    const char *intent;
+    void (*recover)(struct cut *c);
+} intents[] = {
+    {"starting",      cut_starting     },
+    {"saving",        cut_saving       },
+    {"checkpointing", cut_checkpointing},
+    {"letting-go",    cut_letting_go   },
+    {"resuming",      cut_resuming     },
+    {"resumed",       cut_resumed      },
+    {"destroying",    cut_destroying   },
+    {"rebooting",     cut_rebooting    },
+    {"discarding",    cut_discarding   },
+};
+
+static void finish(struct cut *c)
+{
+    struct store_batch *b = store_batch_new();
+    struct job_record *job = job_record_copy(c->job);
+    struct domain *d = c->d;
+
+    job->outcome = JOB_INTERRUPTED;
+    job->ended_ms = clock_wall_ms();
+    store_put_job(b, job);
+    if (d && d->forming) {
+        store_delete_domain(b, d->r->uuid);
+    } else if (d) {
+        d->r->state = engine_state(c->g, d);
+        store_put_domain(b, d->r);
+    }
+    AUTO_FREE char *text = x_asprintf("%s was cut by the end of the daemon; %s is %s now",
+                                      job->verb, job->name,
+                                      d && !d->forming ? state_name(d->r->state) : "absent");
+    log_info("%s", text);
+    engine_submit(c->g, b, engine_event_new(d, job->actor, job->verb, "interrupted", text));
+    if (d && d->forming)
+        engine_remove(c->g, d);
+    job_record_free(job);
+}
+
+static void recover_job(struct engine *g, const struct job_record *job)
+{
+    struct cut c = {.g = g, .job = job, .d = engine_by_uuid(g, job->uuid)};
+    const char *line = job->intent_path ? strchr(job->intent_path, '\n') : NULL;
+
+    if (line) {
+        c.temporary = x_strndup(job->intent_path, (size_t)(line - job->intent_path));
+        c.path = x_strdup(line + 1);
+    } else {
+        c.path = x_strdup(job->intent_path);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(intents); i++)
+        if (str_eq(intents[i].intent, job->phase))
+            intents[i].recover(&c);
+    finish(&c);
+    free(c.temporary);
+    free(c.path);
+}
+
+/* The image of a suspended domain: still there, and not spent? */
+static void look_at_image(struct engine *g, struct domain *d)
+{
+    struct record *r = d->r;
+    AUTO_FREE char *spent = x_asprintf("%s.spent", r->image.path);
+    enum reason broken = exists(r->image.path) ? REASON_NONE
+                         : exists(spent)       ? REASON_IMAGE_SPENT
+                                               : REASON_IMAGE_MISSING;
+
+    if (broken == r->broken || r->broken == REASON_IMAGE_DAMAGED ||
+        r->broken == REASON_RECORD_DAMAGED || r->broken == REASON_CONFIG_UNREADABLE)
+        return;
+    r->broken = broken;
+    r->reason = broken ? broken : REASON_SUSPENDED;
+    free(TAKE(r->reason_text));
+    r->state = engine_state(g, d);
+    engine_changed(g, d, state_name(r->state), reason_text(r->reason));
+}
+
+/* What a host that went down did: nothing lives of what lived, and nothing is wanted any more. */
+static void host_rebooted(struct engine *g, struct domain *d)
+{
+    struct store_batch *b;
+
+    d->r->wanted = d->r->image.path ? ST_SUSPENDED : ST_HALTED;
+    if (d->r->managed) {
+        d->r->state = engine_state(g, d);
+        d->r->reason = REASON_HOST_REBOOTED;
+        d->r->since_ms = clock_wall_ms();
+        free(TAKE(d->r->reason_text));
+        engine_changed(g, d, "ended", reason_text(REASON_HOST_REBOOTED));
+        return;
+    }
+    b = store_batch_new();
+    store_delete_domain(b, d->r->uuid);
+    engine_submit(g, b,
+                  engine_event_new(d, NULL, NULL, "ended", reason_text(REASON_HOST_REBOOTED)));
+    engine_remove(g, d);
+}
+
+void recover_all(struct engine *g, const struct store_contents *contents)
+{
+    for (size_t i = 0; i < contents->unfinished_count; i++)
+        recover_job(g, contents->unfinished[i]);
+    LIST_EACH(&g->domains, d, struct domain, link) {
+        bool lived = d->r->wanted == ST_RUNNING || d->r->wanted == ST_PAUSED;
+        if (d->r->image.path && !d->seen)
+            look_at_image(g, d);
+        if (!d->seen && lived && !str_eq(d->r->boot_id, clock_boot_id()))
+            host_rebooted(g, d);
+        else
+            reconcile(g, d);
+    }
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/* save, suspend, restore, resume: the order of steps that loses nothing (design, "Save images").
+ * Out: space reserved, stream written, guest standing, disks looked at, image durable under its
+ * name, store committed, and only then is the guest let go. In: loaded paused, claimed by rename,
+ * and only then does a vCPU run. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "core/image.h"
+#include "core/job.h"
+
+enum {
+    UNDO_MS = 30 * 1000,
+    LOAD_MS = 600 * 1000,
+    QUICK_MS = 15 * 1000,
+    PIPE_BYTES = 1024 * 1024,
+    SPACE_SLACK = 32 * 1024 * 1024, /* device state and framing, beside the memory */
+};
+
+/* The other end of the driver's stream: a thread that carries it to or from the image. */
+struct pump {
+    struct job *job;
+    struct image_writer *writer; /* saving; borrowed */
+    struct image_reader *reader; /* loading; borrowed */
+    int fd;                      /* owned by the pump */
+    pthread_t thread;
+    int result;
+    struct err err;
+};
+
+/* The driver goes on writing until it has heard of the cancel: it must not meet a closed pipe. */
+static void drain(int fd)
+{
+    char sink[65536];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    while (poll(&p, 1, UNDO_MS) == 1 && read(fd, sink, sizeof sink) > 0)
+        continue;
+}
+
+static void *pump_main(void *arg)
+{
+    struct pump *pump = arg;
+    struct op op = pump->job->op;
+
+    if (pump->writer) {
+        pump->result = image_writer_stream(pump->writer, pump->fd, &op, &pump->err);
+        if (pump->result < 0) {
+            uint64_t one = 1;
+            if (write(op.cancel_fd, &one, sizeof one) == (ssize_t)sizeof one)
+                drain(pump->fd);
+        }
+    } else {
+        pump->result = image_reader_stream(pump->reader, pump->fd, &op, &pump->err);
+    }
+    close(pump->fd);
+    return NULL;
+}
+
+/* Makes the pipe and starts the thread. *ret_fd is the driver's end, owned by the caller. */
+static int pump_start(struct pump *pump, int *ret_fd, struct err *e)
+{
+    int fds[2];
+    bool saving = pump->writer != NULL;
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot make a pipe");
+    /* A larger pipe is fewer switches; the kernel's default does as well. */
+    fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES);
+    pump->fd = saving ? fds[0] : fds[1];
+    *ret_fd = saving ? fds[1] : fds[0];
+    int failed = pthread_create(&pump->thread, NULL, pump_main, pump);
+    if (failed) {
+        close(fds[0]);
+        close(fds[1]);
+        return err_errno(e, ERR_FAILED, failed, "cannot start a thread");
+    }
+    return 0;
+}
+
+/* Waits for the thread; its failure is the cause where the driver's is but the consequence. */
+static int pump_finish(struct pump *pump, int driver_result, struct err *e)
+{
+    pthread_join(pump->thread, NULL);
+    if (pump->result < 0 && (driver_result == 0 || pump->err.code != ERR_CANCELLED)) {
+        bool consequence = !pump->writer && driver_result < 0 && pump->err.code == ERR_FAILED;
+        if (!consequence)
+            *e = pump->err;
+        return -1;
+    }
+    return driver_result;
+}
+
+static int look_at_disks(struct job *j, struct image_disk **ret, size_t *ret_count, struct err *e)
+{
+    size_t count = 0;
+    struct image_disk *disks = x_calloc(j->conf->disk_count + 1, sizeof *disks);
+
+    if (fs_as_begin(&j->r->user, e) < 0) {
+        free(disks);
+        return -1;
+    }
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < j->conf->disk_count; i++) {
+        const struct conf_disk *disk = &j->conf->disks[i];
+        if (!disk->target)
+            continue;
+        AUTO_FREE char *path = fs_join(j->r->directory, disk->target);
+        result = image_disk_look(path, disk->read_only, &disks[count], e);
+        count += result == 0;
+    }
+    fs_as_end();
+    *ret = disks;
+    *ret_count = count;
+    return result;
+}
+
+static void free_disks(struct image_disk *disks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        image_disk_finish(&disks[i]);
+    free(disks);
+}
+
+static int write_header(struct job *j, struct image_writer *w, struct err *e)
+{
+    const struct driver *driver = j->engine->driver;
+    struct domain_ref ref = job_ref(j);
+    struct utsname host;
+    struct image_header h = {.saved_at_ms = clock_wall_ms(),
+                             .memory_kib = j->obs.memory_kib,
+                             .was_paused = j->obs.state == OBS_PAUSED};
+
+    if (driver->platform(j->engine->handle, &ref, &h.platform, e) < 0)
+        return -1;
+    uname(&host);
+    h.driver = x_strdup(driver->name);
+    h.driver_version = x_strdup(REEVE_VERSION);
+    str_copy(h.uuid, sizeof h.uuid, j->r->uuid);
+    h.name = x_strdup(j->r->name);
+    h.config = x_strdup(j->r->config);
+    h.directory = x_strdup(j->r->directory);
+    h.macs = x_strdup(j->r->macs);
+    h.host = x_strdup(host.nodename);
+    h.boot_id = x_strdup(clock_boot_id());
+    int result = image_writer_header(w, &h, e);
+    image_header_finish(&h);
+    return result;
+}
+
+static int go_on_in_place(struct job *j, struct err *e)
+{
+    struct op op = op_within(UNDO_MS);
+    struct domain_ref ref = job_ref(j);
+
+    return j->engine->driver->save_undo(j->engine->handle, &ref, j->obs.state == OBS_PAUSED, &op,
+                                        e);
+}
+
+/* The guest goes on in place after *e; a second failure is added to it. */
+static int guest_goes_on(struct job *j, struct err *e)
+{
+    struct err second;
+
+    if (go_on_in_place(j, &second) < 0)
+        err_set(e, e->code, "%s; and the guest could not go on: %s", e->msg, second.msg);
+    return -1;
+}
+
+/* Until the image is durable under its name. On failure the guest is as it was and there is no
+ * new file; on success it stands still. */
+static int write_image(struct job *j, struct image_writer *w, uint64_t *ret_size, struct err *e)
+{
+    struct pump pump = {.job = j, .writer = w};
+    struct domain_ref ref = job_ref(j);
+    struct image_disk *disks = NULL;
+    size_t count = 0;
+    int fd;
+
+    if (write_header(j, w, e) < 0 || pump_start(&pump, &fd, e) < 0)
+        return -1;
+    job_phase(j, "saving");
+    int saved = j->engine->driver->save(j->engine->handle, &ref, fd, &j->op, e);
+    close(fd);
+    int result = pump_finish(&pump, saved, e);
+    if (saved < 0)
+        return -1;
+    job_phase(j, "syncing");
+    if (result < 0 || op_check(&j->op, e) < 0 || fault_point("save.stopped", e) < 0 ||
+        look_at_disks(j, &disks, &count, e) < 0 || image_writer_disks(w, disks, count, e) < 0 ||
+        image_writer_finish(w, ret_size, e) < 0)
+        result = guest_goes_on(j, e);
+    free_disks(disks, count);
+    return result;
+}
+
+/* Takes the finished image away again: the guest goes on, so it is not the truth. */
+static int take_back(struct job *j, const char *path, const struct fs_user *user, struct err *e)
+{
+    struct err second;
+
+    guest_goes_on(j, e);
+    if (fs_as_begin(user, &second) == 0) {
+        if (image_unlink(path, &second) < 0)
+            err_set(e, e->code, "%s; and %s could not be removed", e->msg, path);
+        fs_as_end();
+    }
+    return -1;
+}
+
+static int open_writer(struct job *j, const char *path, const struct fs_user *user,
+                       struct image_writer **ret, struct err *e)
+{
+    uint64_t need = j->obs.memory_kib * 1024 + SPACE_SLACK;
+
+    atomic_store(&j->total_bytes, j->obs.memory_kib * 1024);
+    return image_writer_open(path, user, need, ret, e);
+}
+
+/* The guest has been saved; its end. When it cannot be ended the image is still whole and the
+ * record says so: the next look ends it. */
+static int let_go(struct job *j, struct err *e)
+{
+    struct op op = op_within(UNDO_MS);
+    struct domain_ref ref = job_ref(j);
+
+    job_phase(j, "letting go");
+    if (fault_point("save.committed", e) < 0)
+        return -1;
+    return j->engine->driver->destroy(j->engine->handle, &ref, &op, e);
+}
+
+/* Writes the image to path and notes it in the record as `note` says, durable, with the guest gone;
+ * or nothing has changed. */
+static int save_and_let_go(struct job *j, const char *path, const struct fs_user *user,
+                           void (*note)(struct job *, const char *, uint64_t), struct err *e)
+{
+    struct image_writer *w = NULL;
+    uint64_t size = 0;
+
+    if (steps_conf(j, j->r->config, e) < 0 || open_writer(j, path, user, &w, e) < 0)
+        return -1;
+    AUTO_FREE char *paths = x_asprintf("%s\n%s", image_writer_temporary(w), path);
+    j->r->state = j->obs.state == OBS_PAUSED ? ST_PAUSED : ST_RUNNING;
+    int result = job_commit(j, j->args.checkpoint ? "checkpointing" : "saving", paths, e);
+    if (result == 0)
+        result = fault_point("save.intent", e);
+    if (result == 0)
+        result = write_image(j, w, &size, e);
+    image_writer_free(w);
+    if (result < 0)
+        return -1;
+    if (j->args.checkpoint)
+        return go_on_in_place(j, e);
+    if (fault_point("save.renamed", e) < 0)
+        return take_back(j, path, user, e);
+    bool seen = j->seen, gone = j->gone;
+    struct record *before = record_copy(j->r);
+    note(j, path, size);
+    if (job_commit(j, "letting-go", path, e) < 0) {
+        record_free(j->r);
+        j->r = before;
+        j->seen = seen;
+        j->gone = gone;
+        return take_back(j, path, user, e);
+    }
+    record_free(before);
+    j->changed = true;
+    if (let_go(j, e) == 0)
+        return 0;
+    j->gone = false; /* what is left of it needs its record until it can be ended */
+    return -1;
+}
+
+static void note_saved_file(struct job *j, const char *path, uint64_t size)
+{
+    (void)size;
+    steps_now_ended(j, REASON_SAVED);
+    free(j->r->saved_file);
+    j->r->saved_file = x_strdup(path);
+}
+
+static void note_image(struct job *j, const char *path, uint64_t size)
+{
+    struct image_record *image = &j->r->image;
+    bool paused = j->obs.state == OBS_PAUSED;
+
+    steps_now_ended(j, REASON_SUSPENDED);
+    j->r->wanted = ST_SUSPENDED;
+    image->path = x_strdup(path);
+    image->size_bytes = size;
+    image->memory_kib = j->obs.memory_kib;
+    image->saved_at_ms = clock_wall_ms();
+    image->was_paused = paused;
+    str_copy(image->driver, sizeof image->driver, j->engine->driver->name);
+}
+
+int saving_save(struct job *j, struct err *e)
+{
+    if (save_and_let_go(j, j->args.file, &j->args.user, note_saved_file, e) < 0)
+        return -1;
+    const char *name = j->r->name, *file = j->args.file;
+    j->message = j->args.checkpoint
+                     ? x_asprintf("saved %s to %s; it runs on", name, file)
+                     : x_asprintf("saved %s to %s (restore brings it back)", name, file);
+    return 0;
+}
+
+int saving_suspend(struct job *j, struct err *e)
+{
+    AUTO_FREE char *path = engine_image_path(j->engine, j->r->uuid);
+    AUTO_FREE char *dir = NULL;
+    struct fs_user self = {.uid = geteuid(), .gid = getegid()};
+
+    fs_split(path, &dir);
+    if (fs_make_dirs(dir, 0700, e) < 0)
+        return -1;
+    if (save_and_let_go(j, path, &self, note_image, e) == 0)
+        return 0;
+    rmdir(dir); /* only when it is empty; an image in it stays */
+    return -1;
+}
+
+static int check_image(struct job *j, const struct image_header *h, const char *path, struct err *e)
+{
+    const char *driver = j->engine->driver->name;
+
+    if (!str_eq(h->driver, driver))
+        return err_set(e, ERR_WRONG_STATE, "cannot load %s: it was saved by the %s driver, this "
+                       "daemon runs the %s driver", path, h->driver, driver);
+    if (!str_eq(h->uuid, j->r->uuid))
+        return err_set(e, ERR_WRONG_STATE, "cannot load %s: it is of the domain with uuid %s, not "
+                       "%s", path, h->uuid, j->r->uuid);
+    return 0;
+}
+
+static int check_disks(struct job *j, const struct image_header *h, bool may_skip, struct err *e)
+{
+    if (may_skip && j->args.force)
+        return 0;
+    if (fs_as_begin(&j->r->user, e) < 0)
+        return -1;
+    int result = image_disks_check(h, e);
+    fs_as_end();
+    return result;
+}
+
+/* Loads the stream into a new domain, paused. On failure nothing is left. */
+static int load(struct job *j, struct image_reader *reader, struct err *e)
+{
+    const struct driver *driver = j->engine->driver;
+    struct pump pump = {.job = j, .reader = reader};
+    AUTO_FREE char **macs = NULL;
+    struct op op = op_narrow(&j->op, LOAD_MS);
+    int fd;
+
+    /* The image freezes config, folder and MACs: the record's may have changed since. */
+    const struct image_header *h = image_reader_header(reader);
+    struct create_args args = steps_create_args(j, h->directory, h->macs, &macs);
+    args.platform = h->platform;
+    if (driver->check(j->engine->handle, &args, e) < 0 || pump_start(&pump, &fd, e) < 0)
+        return -1;
+    job_phase(j, "loading");
+    int loaded = driver->restore(j->engine->handle, &args, fd, &op, &j->obs, e);
+    close(fd);
+    int result = pump_finish(&pump, loaded, e);
+    j->seen = loaded == 0;
+    if (loaded == 0) {
+        j->r->id = j->obs.ref.id;
+        if (result < 0 || fault_point("resume.loaded", e) < 0 || op_check(&j->op, e) < 0)
+            return steps_unmake(j, e);
+    }
+    return result;
+}
+
+static int let_run(struct job *j, struct err *e)
+{
+    struct op op = op_narrow(&j->op, QUICK_MS);
+    struct domain_ref ref = job_ref(j);
+
+    j->obs.state = OBS_PAUSED;
+    j->obs.reason = REASON_NONE;
+    steps_console(j);
+    if (j->args.paused)
+        return 0;
+    if (j->engine->driver->unpause(j->engine->handle, &ref, &op, e) < 0)
+        return -1;
+    j->obs.state = OBS_RUNNING;
+    return 0;
+}
+
+/* A damaged or missing image makes the domain broken: it must not look as if it could resume. */
+static void mark_broken(struct job *j, enum reason why, const struct err *e)
+{
+    j->r->broken = why;
+    j->r->reason = why;
+    free(j->r->reason_text);
+    j->r->reason_text = x_strdup(e->msg);
+    j->changed = true;
+}
+
+/* From the claim on, the image is never loaded again unattended. */
+static int claim_and_run(struct job *j, const char *path, bool spent, struct err *e)
+{
+    if (!spent && image_claim(path, e) < 0)
+        return steps_unmake(j, e);
+    if (fault_point("resume.claimed", e) < 0 || let_run(j, e) < 0) {
+        struct err second;
+        steps_unmake(j, e);
+        /* No vCPU has run: the image is as good as before. */
+        if (!spent && image_unclaim(path, &second) < 0)
+            err_wrap(e, "%s", second.msg);
+        return -1;
+    }
+    return 0;
+}
+
+static int resume_from(struct job *j, struct image_reader *reader, const char *path, bool spent,
+                       struct err *e)
+{
+    AUTO_FREE char *spent_path = x_asprintf("%s.spent", path);
+    const struct image_header *h = image_reader_header(reader);
+
+    if (check_image(j, h, path, e) < 0 || check_disks(j, h, !spent, e) < 0 ||
+        steps_conf(j, h->config, e) < 0)
+        return -1;
+    j->args.paused = j->args.paused || h->was_paused;
+    if (job_commit(j, "resuming", path, e) < 0 || fault_point("resume.intent", e) < 0)
+        return -1;
+    if (load(j, reader, e) < 0) {
+        if (e->code == ERR_DAMAGED)
+            mark_broken(j, REASON_IMAGE_DAMAGED, e);
+        return -1;
+    }
+    if (claim_and_run(j, path, spent, e) < 0)
+        return -1;
+    /* It runs: whatever fails from here on, the record must say so. */
+    j->changed = true;
+    free(j->r->image.path);
+    j->r->image = (struct image_record){0};
+    j->r->broken = REASON_NONE;
+    steps_now_live(j, j->args.paused ? REASON_PAUSED_BY_USER : REASON_RESUMED);
+    j->r->id = j->obs.ref.id;
+    if (fault_point("resume.running", e) < 0 || job_commit(j, "resumed", path, e) < 0 ||
+        fault_point("resume.committed", e) < 0)
+        return -1;
+    return image_remove(spent_path, e);
+}
+
+int saving_resume(struct job *j, struct err *e)
+{
+    AUTO_FREE char *path = x_strdup(j->r->image.path);
+    AUTO_FREE char *spent_path = x_asprintf("%s.spent", path);
+    bool spent = j->r->broken == REASON_IMAGE_SPENT;
+    struct fs_user self = {.uid = geteuid(), .gid = getegid()};
+    struct image_reader *reader = NULL;
+
+    if (image_reader_open(spent ? spent_path : path, &self, &reader, e) < 0) {
+        if (e->code == ERR_DAMAGED || e->code == ERR_NO_SUCH_IMAGE)
+            mark_broken(j, e->code == ERR_DAMAGED ? REASON_IMAGE_DAMAGED : REASON_IMAGE_MISSING, e);
+        return -1;
+    }
+    int result = resume_from(j, reader, path, spent, e);
+    image_reader_free(reader);
+    return result;
+}
+
+static int restore_from(struct job *j, struct image_reader *reader, struct err *e)
+{
+    const struct image_header *h = image_reader_header(reader);
+
+    if (check_image(j, h, j->args.file, e) < 0 || check_disks(j, h, true, e) < 0 ||
+        steps_conf(j, j->args.config ? j->args.config : h->config, e) < 0)
+        return -1;
+    j->args.paused = j->args.paused || h->was_paused;
+    steps_now_live(j, j->args.paused ? REASON_PAUSED_BY_USER : REASON_RESTORED);
+    if (job_commit(j, "starting", NULL, e) < 0 || load(j, reader, e) < 0)
+        return -1;
+    if (let_run(j, e) < 0)
+        return steps_unmake(j, e);
+    free(TAKE(j->r->saved_file));
+    j->r->id = j->obs.ref.id;
+    return 0;
+}
+
+int saving_restore(struct job *j, struct err *e)
+{
+    struct image_reader *reader = NULL;
+
+    if (image_reader_open(j->args.file, &j->args.user, &reader, e) < 0)
+        return -1;
+    int result = restore_from(j, reader, e);
+    image_reader_free(reader);
+    if (result == 0)
+        j->message = x_asprintf("restored %s from %s", j->r->name, j->args.file);
+    return result;
+}

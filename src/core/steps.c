@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs as straight-line code on the job thread: each step has its undo, and before a step
+ * that cannot be undone its intent is in the store. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "core/image.h"
+#include "core/job.h"
+
+enum { CREATE_MS = 120 * 1000, QUICK_MS = 15 * 1000, DESTROY_MS = 30 * 1000, POWER_OFF_MS = 120 * 1000 };
+
+struct domain_ref job_ref(const struct job *j)
+{
+    struct domain_ref ref = j->obs.ref;
+
+    if (!j->seen) {
+        str_copy(ref.uuid, sizeof ref.uuid, j->r->uuid);
+        ref.id = j->r->id;
+    }
+    str_copy(ref.name, sizeof ref.name, j->r->name);
+    return ref;
+}
+
+int steps_conf(struct job *j, const char *text, struct err *e)
+{
+    struct conf_warnings warnings = {0};
+
+    if (j->conf)
+        return 0;
+    int result = conf_parse(text, strlen(text), j->r->name, NULL, 0, j->engine->driver->name,
+                            &j->conf, &warnings, e);
+    conf_warnings_finish(&warnings);
+    return result;
+}
+
+struct create_args steps_create_args(struct job *j, const char *directory, const char *macs,
+                                     char ***ret_macs)
+{
+    struct create_args args = {.conf = j->conf, .directory = directory, .user = j->r->user};
+    size_t count = j->conf->vif_count, len = strlen(macs) + 1;
+    char *rest = NULL;
+
+    str_copy(args.ref.uuid, sizeof args.ref.uuid, j->r->uuid);
+    str_copy(args.ref.name, sizeof args.ref.name, j->r->name);
+    args.ref.id = j->new_id;
+    /* One block: the pointers, and behind them the words that they point to. */
+    char **list = x_malloc((count + 1) * sizeof *list + len);
+    char *words = (char *)(list + count + 1);
+    memcpy(words, macs, len);
+    for (size_t i = 0; i <= count; i++)
+        list[i] = strtok_r(i == 0 ? words : NULL, " ", &rest);
+    *ret_macs = list;
+    args.macs = (const char *const *)list;
+    return args;
+}
+
+void steps_now_live(struct job *j, enum reason reason)
+{
+    struct record *r = j->r;
+
+    r->wanted = j->args.paused ? ST_PAUSED : ST_RUNNING;
+    str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
+    r->id = j->new_id;
+    r->reason = reason;
+    free(TAKE(r->reason_text));
+}
+
+void steps_now_ended(struct job *j, enum reason reason)
+{
+    struct record *r = j->r;
+
+    j->seen = false;
+    j->gone = !r->managed;
+    r->wanted = ST_HALTED;
+    r->reason = reason;
+    free(TAKE(r->reason_text));
+}
+
+void steps_console(struct job *j)
+{
+    const struct driver *driver = j->engine->driver;
+    struct domain_ref ref = job_ref(j);
+    struct err e;
+
+    if (driver->console && driver->console(j->engine->handle, &ref, &j->console_fd, &e) < 0)
+        job_warn(j, "%s has no console: %s", j->r->name, e.msg);
+}
+
+int steps_unmake(struct job *j, struct err *e)
+{
+    struct op op = op_within(DESTROY_MS);
+    struct domain_ref ref = job_ref(j);
+    struct err second;
+
+    j->seen = false;
+    if (j->engine->driver->destroy(j->engine->handle, &ref, &op, &second) < 0)
+        err_set(e, e->code, "%s; and what was built could not be removed: %s", e->msg, second.msg);
+    return -1;
+}
+
+static int with_driver(struct job *j,
+                       int (*call)(struct driver_handle *, const struct domain_ref *,
+                                   const struct op *, struct err *),
+                       int64_t ms, struct err *e)
+{
+    struct op op = op_narrow(&j->op, ms);
+    struct domain_ref ref = job_ref(j);
+
+    return call(j->engine->handle, &ref, &op, e);
+}
+
+/* The record may hold a config that the driver would refuse; it is asked before anything is made. */
+static int check_config(struct job *j, struct err *e)
+{
+    AUTO_FREE char **macs = NULL;
+
+    if (steps_conf(j, j->r->config, e) < 0)
+        return -1;
+    struct create_args args = steps_create_args(j, j->r->directory, j->r->macs, &macs);
+    return j->engine->driver->check(j->engine->handle, &args, e);
+}
+
+static void take(char **to, char **from)
+{
+    free(*to);
+    *to = *from;
+    *from = NULL;
+}
+
+static int run_new(struct job *j, struct err *e)
+{
+    if (j->args.config) {
+        take(&j->r->config, &j->args.config);
+        take(&j->r->directory, &j->args.directory);
+        take(&j->r->macs, &j->args.macs);
+        j->r->user = j->args.user;
+        /* A new config is the cure for one that could not be read. */
+        if (j->r->broken == REASON_CONFIG_UNREADABLE)
+            steps_now_ended(j, REASON_DEFINED);
+    }
+    if (check_config(j, e) < 0)
+        return -1;
+    return job_commit(j, "defined", NULL, e);
+}
+
+static void warn_of_saved_file(struct job *j)
+{
+    if (j->r->saved_file && access(j->r->saved_file, F_OK) == 0)
+        job_warn(j, "%s starts anew although %s holds a saved state of it: do not restore that "
+                 "file once its disks have changed", j->r->name, j->r->saved_file);
+    free(TAKE(j->r->saved_file));
+}
+
+static int build_and_run(struct job *j, struct err *e)
+{
+    const struct driver *driver = j->engine->driver;
+    AUTO_FREE char **macs = NULL;
+    struct create_args args = steps_create_args(j, j->r->directory, j->r->macs, &macs);
+    struct op op = op_narrow(&j->op, CREATE_MS);
+
+    job_phase(j, "building");
+    if (driver->create(j->engine->handle, &args, &op, &j->obs, e) < 0)
+        return -1;
+    j->seen = true;
+    j->r->id = j->obs.ref.id;
+    if (fault_point("start.created", e) < 0 || op_check(&j->op, e) < 0)
+        return steps_unmake(j, e);
+    steps_console(j);
+    if (!j->args.paused) {
+        if (with_driver(j, driver->unpause, QUICK_MS, e) < 0)
+            return steps_unmake(j, e);
+        j->obs.state = OBS_RUNNING;
+    }
+    if (fault_point("start.running", e) < 0)
+        return steps_unmake(j, e);
+    j->obs.reason = REASON_NONE;
+    j->r->starts++;
+    return 0;
+}
+
+static int run_start(struct job *j, struct err *e)
+{
+    if (check_config(j, e) < 0)
+        return -1;
+    warn_of_saved_file(j);
+    steps_now_live(j, j->args.paused ? REASON_CREATED_PAUSED : REASON_BOOTED);
+    if (job_commit(j, "starting", NULL, e) < 0 || fault_point("start.intent", e) < 0)
+        return -1;
+    return build_and_run(j, e);
+}
+
+static int run_pause(struct job *j, struct err *e)
+{
+    if (with_driver(j, j->engine->driver->pause, QUICK_MS, e) < 0)
+        return -1;
+    j->obs.state = OBS_PAUSED;
+    j->r->wanted = ST_PAUSED;
+    j->r->reason = REASON_PAUSED_BY_USER;
+    return 0;
+}
+
+static int run_unpause(struct job *j, struct err *e)
+{
+    if (with_driver(j, j->engine->driver->unpause, QUICK_MS, e) < 0)
+        return -1;
+    j->obs.state = OBS_RUNNING;
+    j->r->wanted = ST_RUNNING;
+    j->r->reason = REASON_UNPAUSED;
+    return 0;
+}
+
+static int let_go(struct job *j, enum reason reason, struct err *e)
+{
+    if (with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
+        return -1;
+    steps_now_ended(j, reason);
+    return fault_point("destroy.gone", e);
+}
+
+static int run_destroy(struct job *j, struct err *e)
+{
+    j->r->wanted = ST_HALTED;
+    if (job_commit(j, "destroying", NULL, e) < 0 || fault_point("destroy.intent", e) < 0)
+        return -1;
+    job_phase(j, "destroying");
+    return let_go(j, REASON_DESTROYED, e);
+}
+
+/* Asks the guest, then forces it when that is wanted. */
+static int ask_guest(struct job *j,
+                     int (*ask)(struct driver_handle *, const struct domain_ref *,
+                                const struct op *, struct err *),
+                     const char *force_text, bool *ret_forced, struct err *e)
+{
+    int64_t ms = j->args.timeout_ms ? j->args.timeout_ms : POWER_OFF_MS;
+
+    *ret_forced = false;
+    job_phase(j, "waiting for the guest");
+    if (with_driver(j, ask, ms, e) == 0)
+        return 0;
+    if (e->code == ERR_TIMED_OUT && j->args.force) {
+        *ret_forced = true;
+        return 0;
+    }
+    if (e->code == ERR_TIMED_OUT)
+        return err_set(e, ERR_TIMED_OUT, "%s; %s runs on; %s", e->msg, j->r->name, force_text);
+    return -1;
+}
+
+static int run_shutdown(struct job *j, struct err *e)
+{
+    bool forced;
+
+    j->r->wanted = ST_HALTED;
+    if (job_commit(j, "shutting-down", NULL, e) < 0)
+        return -1;
+    if (ask_guest(j, j->engine->driver->shutdown, "destroy ends it without asking", &forced, e) < 0)
+        return -1;
+    if (forced)
+        job_warn(j, "%s did not power off in time and was destroyed", j->r->name);
+    job_phase(j, "letting go");
+    return let_go(j, forced ? REASON_DESTROYED : REASON_SHUT_DOWN, e);
+}
+
+static void booted_again(struct job *j)
+{
+    j->obs.state = OBS_RUNNING;
+    j->obs.reason = REASON_NONE;
+    j->r->wanted = ST_RUNNING;
+    j->r->reason = REASON_BOOTED;
+    j->r->starts++;
+    free(TAKE(j->r->reason_text));
+}
+
+static int run_reset(struct job *j, struct err *e)
+{
+    if (with_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
+        return -1;
+    booted_again(j);
+    return 0;
+}
+
+static int run_reboot(struct job *j, struct err *e)
+{
+    bool forced;
+
+    if (job_commit(j, "rebooting", NULL, e) < 0)
+        return -1;
+    if (ask_guest(j, j->engine->driver->reboot, "reset reboots it without asking", &forced, e) < 0)
+        return -1;
+    if (forced)
+        job_warn(j, "%s did not power off in time and was reset", j->r->name);
+    if (forced && with_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
+        return -1;
+    booted_again(j);
+    return 0;
+}
+
+static int run_adopt(struct job *j, struct err *e)
+{
+    j->r->managed = true;
+    return job_commit(j, "adopted", NULL, e);
+}
+
+/* Removes the domain's image, or sets an unusable one aside: it may be all that is left. */
+static int drop_image(struct job *j, struct err *e)
+{
+    AUTO_FREE char *path = TAKE(j->r->image.path);
+    AUTO_FREE char *spent = path ? x_asprintf("%s.spent", path) : NULL;
+    AUTO_FREE char *kept = NULL;
+    bool broken = j->r->broken != REASON_NONE;
+
+    if (!path)
+        return 0;
+    j->r->image = (struct image_record){0};
+    j->r->broken = REASON_NONE;
+    /* The store first: an image without a record is a leftover, a record without its image is a
+     * broken domain. */
+    if (job_commit(j, "discarding", path, e) < 0)
+        return -1;
+    if (!broken)
+        return image_remove(path, e);
+    const char *there = access(spent, F_OK) == 0 ? spent : path;
+    if (access(there, F_OK) == 0) {
+        if (image_set_aside(there, &kept, e) < 0)
+            return -1;
+        job_warn(j, "the image of %s was set aside as %s", j->r->name, kept);
+    }
+    return 0;
+}
+
+static int run_discard(struct job *j, struct err *e)
+{
+    if (drop_image(j, e) < 0)
+        return -1;
+    steps_now_ended(j, REASON_DISCARDED);
+    return 0;
+}
+
+static int run_delete(struct job *j, struct err *e)
+{
+    if (j->seen && run_destroy(j, e) < 0)
+        return -1;
+    if (drop_image(j, e) < 0)
+        return -1;
+    j->gone = true;
+    return job_commit(j, "deleted", NULL, e);
+}
+
+static int run_end(struct job *j, struct err *e)
+{
+    enum reason reason = j->obs.reason;
+    bool suspended = j->r->image.path != NULL;
+
+    if (let_go(j, suspended ? REASON_SUSPENDED : reason, e) < 0)
+        return -1;
+    if (suspended)
+        j->r->wanted = ST_SUSPENDED;
+    return 0;
+}
+
+static int run_restart(struct job *j, struct err *e)
+{
+    if (j->obs.state != OBS_DEAD)
+        return run_reset(j, e);
+    if (with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
+        return -1;
+    j->seen = false;
+    j->changed = true; /* also when the start fails, it is not there any more */
+    if (run_start(j, e) < 0) {
+        steps_now_ended(j, REASON_START_FAILED);
+        j->r->reason_text = x_strdup(e->msg);
+        return -1;
+    }
+    return 0;
+}
+
+static const struct job_kind kinds[] = {
+    {VERB_NEW,      "new",      run_new,        false, QUICK_MS  },
+    {VERB_ADOPT,    "adopt",    run_adopt,      false, QUICK_MS  },
+    {VERB_START,    "start",    run_start,      true,  CREATE_MS },
+    {VERB_CREATE,   "create",   run_start,      true,  CREATE_MS },
+    {VERB_PAUSE,    "pause",    run_pause,      false, QUICK_MS  },
+    {VERB_UNPAUSE,  "unpause",  run_unpause,    false, QUICK_MS  },
+    {VERB_SAVE,     "save",     saving_save,    true,  0         },
+    {VERB_RESTORE,  "restore",  saving_restore, true,  0         },
+    {VERB_SUSPEND,  "suspend",  saving_suspend, true,  0         },
+    {VERB_RESUME,   "resume",   saving_resume,  true,  0         },
+    {VERB_DISCARD,  "discard",  run_discard,    false, QUICK_MS  },
+    {VERB_REBOOT,   "reboot",   run_reboot,     true,  0         },
+    {VERB_RESET,    "reset",    run_reset,      false, QUICK_MS  },
+    {VERB_SHUTDOWN, "shutdown", run_shutdown,   true,  0         },
+    {VERB_DESTROY,  "destroy",  run_destroy,    false, DESTROY_MS},
+    {VERB_DELETE,   "delete",   run_delete,     false, DESTROY_MS},
+};
+
+const struct job_kind job_kind_end = {VERB_DESTROY, "end", run_end, false, DESTROY_MS};
+const struct job_kind job_kind_restart = {VERB_RESET, "restart", run_restart, false, CREATE_MS};
+
+const struct job_kind *job_kind_of(enum verb verb)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].verb == verb)
+            return &kinds[i];
+    return NULL;
+}

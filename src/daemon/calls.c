@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls of the socket: one row each, with its role and its arguments. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/daemon.h"
+
+enum arg_type { ARG_STRING, ARG_BOOL, ARG_INT, ARG_STRINGS, ARG_ANY };
+
+enum { ARGS_MAX = 10, PROGRESS_MS = 250 };
+
+struct call {
+    const char *name;
+    enum role role;
+    call_fn *run;
+    const char *args[ARGS_MAX]; /* rows of args[] below; "!" before a name: required */
+};
+
+static const struct {
+    const char *name;
+    enum arg_type type;
+} args[] = {
+    {"domain",     ARG_STRING },
+    {"domains",    ARG_STRINGS},
+    {"wait",       ARG_BOOL   },
+    {"progress",   ARG_BOOL   },
+    {"paused",     ARG_BOOL   },
+    {"force",      ARG_BOOL   },
+    {"replace",    ARG_BOOL   },
+    {"dry_run",    ARG_BOOL   },
+    {"destroy",    ARG_BOOL   },
+    {"checkpoint", ARG_BOOL   },
+    {"all",        ARG_BOOL   },
+    {"repair",     ARG_BOOL   },
+    {"timeout_ms", ARG_INT    },
+    {"job",        ARG_INT    },
+    {"file",       ARG_STRING },
+    {"config",     ARG_STRING },
+    {"directory",  ARG_STRING },
+    {"overrides",  ARG_STRINGS},
+    {"state",      ARG_STRING },
+    {"verb",       ARG_STRING },
+    {"since",      ARG_ANY    },
+};
+
+#define LIFE "!domain", "wait", "progress"
+
+static const struct call calls[] = {
+    {"list",      ROLE_VIEWER,   call_list,      {"domains", "state"}                              },
+    {"show",      ROLE_VIEWER,   call_show,      {"!domain"}                                       },
+    {"explain",   ROLE_VIEWER,   call_explain,   {"domain", "verb"}                                },
+    {"log",       ROLE_VIEWER,   call_log,       {"domain", "since"}                               },
+    {"jobs",      ROLE_VIEWER,   call_jobs,      {0}                                               },
+    {"wait",      ROLE_VIEWER,   call_wait,      {"domain", "state", "job", "timeout_ms"}          },
+    {"info",      ROLE_VIEWER,   call_info,      {0}                                               },
+    {"subscribe", ROLE_VIEWER,   call_subscribe, {"since"}                                         },
+    {"start",     ROLE_OPERATOR, call_life,      {LIFE, "paused"}                                  },
+    {"pause",     ROLE_OPERATOR, call_life,      {LIFE}                                            },
+    {"unpause",   ROLE_OPERATOR, call_life,      {LIFE}                                            },
+    {"suspend",   ROLE_OPERATOR, call_life,      {LIFE}                                            },
+    {"resume",    ROLE_OPERATOR, call_life,      {LIFE, "paused", "force"}                         },
+    {"discard",   ROLE_OPERATOR, call_life,      {LIFE}                                            },
+    {"reboot",    ROLE_OPERATOR, call_life,      {LIFE, "timeout_ms", "force"}                     },
+    {"reset",     ROLE_OPERATOR, call_life,      {LIFE}                                            },
+    {"shutdown",  ROLE_OPERATOR, call_life,      {LIFE, "timeout_ms", "force"}                     },
+    {"destroy",   ROLE_OPERATOR, call_life,      {LIFE}                                            },
+    {"delete",    ROLE_OPERATOR, call_life,      {LIFE, "destroy"}                                 },
+    {"console",   ROLE_OPERATOR, call_console,   {"!domain"}                                       },
+    {"cancel",    ROLE_OPERATOR, call_cancel,    {"!job"}                                          },
+    {"adopt",     ROLE_OPERATOR, call_adopt,     {"domain", "all", "wait", "progress", "dry_run"}  },
+    {"save",      ROLE_ADMIN,    call_life,      {LIFE, "!file", "checkpoint"}                     },
+    {"restore",   ROLE_ADMIN,    call_restore,
+     {"!file", "overrides", "paused", "force", "wait", "progress"}                                 },
+    {"new",       ROLE_ADMIN,    call_new,
+     {"!config", "!directory", "file", "overrides", "replace", "dry_run", "wait", "progress"}      },
+    {"create",    ROLE_ADMIN,    call_create,
+     {"!config", "!directory", "file", "overrides", "paused", "dry_run", "wait", "progress"}       },
+    {"doctor",    ROLE_ADMIN,    call_doctor,    {"repair"}                                        },
+};
+
+static const char *call_name(size_t i)
+{
+    return i < ARRAY_LEN(calls) ? calls[i].name : NULL;
+}
+
+static bool has_type(const json_t *value, enum arg_type type)
+{
+    switch (type) {
+    case ARG_STRING:
+        return json_is_string(value);
+    case ARG_BOOL:
+        return json_is_boolean(value);
+    case ARG_INT:
+        return json_is_integer(value) && json_integer_value(value) >= 0;
+    case ARG_ANY:
+        return true;
+    case ARG_STRINGS:
+        for (size_t i = 0; i < json_array_size(value); i++)
+            if (!json_is_string(json_array_get(value, i)))
+                return false;
+        return json_is_array(value);
+    }
+    return false;
+}
+
+static const char *const type_texts[] = {
+    [ARG_STRING] = "a string",
+    [ARG_BOOL] = "true or false",
+    [ARG_INT] = "a number that is not negative",
+    [ARG_STRINGS] = "a list of strings",
+};
+
+static const char *bare(const char *name)
+{
+    return name[0] == '!' ? name + 1 : name;
+}
+
+static bool takes(const struct call *call, const char *key)
+{
+    for (size_t i = 0; i < ARGS_MAX && call->args[i]; i++)
+        if (str_eq(bare(call->args[i]), key))
+            return true;
+    return false;
+}
+
+static int check_args(const struct call *call, json_t *given, struct err *e)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(given, key, value) {
+        size_t i = 0;
+        if (!takes(call, key))
+            return err_set(e, ERR_BAD_REQUEST, "%s has no argument \"%.40s\"", call->name, key);
+        while (!str_eq(args[i].name, key))
+            i++;
+        if (!has_type(value, args[i].type))
+            return err_set(e, ERR_BAD_REQUEST, "%s: \"%s\" must be %s", call->name, key,
+                           type_texts[args[i].type]);
+    }
+    for (size_t i = 0; i < ARGS_MAX && call->args[i]; i++)
+        if (call->args[i][0] == '!' && !json_object_get(given, bare(call->args[i])))
+            return err_set(e, ERR_BAD_REQUEST, "%s: \"%s\" is missing", call->name,
+                           bare(call->args[i]));
+    return 0;
+}
+
+static int find_call(const char *name, const struct call **ret, struct err *e)
+{
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        if (str_eq(calls[i].name, name)) {
+            *ret = &calls[i];
+            return 0;
+        }
+    }
+    if (verb_of(name) != VERB_N)
+        return err_set(e, ERR_UNSUPPORTED, "%s is not there yet", name);
+    const char *near = str_nearest(name, call_name);
+    AUTO_STR struct str shown = {0};
+    str_add_escaped(&shown, name, strlen(name) < 40 ? strlen(name) : 40);
+    return err_set(e, ERR_NO_SUCH_VERB, near ? "there is no call %s; did you mean %s?"
+                                             : "there is no call %s", shown.data, near);
+}
+
+void calls_dispatch(void *daemon, struct request *r, const char *name)
+{
+    const struct call *call = NULL;
+    struct err e;
+
+    if (find_call(name, &call, &e) < 0) {
+        request_fail(r, &e, NULL);
+        return;
+    }
+    r->name = call->name;
+    int ok = 0;
+    if (client_role(r->client) < call->role)
+        ok = err_set(&e, ERR_NOT_ALLOWED, "%s needs the role %s; %s has the role %s", call->name,
+                     role_name(call->role), client_actor(r->client),
+                     role_name(client_role(r->client)));
+    if (ok == 0)
+        ok = check_args(call, r->args, &e);
+    if (ok == 0)
+        call->run(daemon, r);
+    else
+        request_fail(r, &e, NULL);
+}
+
+struct domain *calls_domain(struct daemon *d, struct request *r)
+{
+    struct err e;
+    const char *word = json_get_string(r->args, "domain", "");
+    struct domain *dom = engine_find(&d->engine, word, &e);
+
+    if (!dom)
+        request_fail(r, &e, json_pack("{s:s}", "domain", word));
+    return dom;
+}
+
+void calls_refuse(struct daemon *d, struct request *r, const struct domain *dom, enum verb verb,
+                  const struct err *e)
+{
+    json_t *detail = json_object();
+
+    if (dom)
+        json_set_string(detail, "domain", dom->r->name);
+    if (dom && (e->code == ERR_WRONG_STATE || e->code == ERR_EXISTS) && verb != VERB_N) {
+        enum state states[ST_N], state = engine_state(&d->engine, dom);
+        json_t *expected = json_array(), *try = json_array();
+        size_t count = lifecycle_expected(verb, dom->r->managed, states);
+        const struct outcome *out = lifecycle_outcome(verb, state, dom->r->managed);
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(expected, json_string(state_name(states[i])));
+        for (size_t i = 0; out->kind == OUT_REFUSES && i < LIFECYCLE_TRY_MAX &&
+                           out->try[i] != VERB_N; i++)
+            json_array_append_new(try, json_string(verb_name(out->try[i])));
+        json_set_string(detail, "state", state_name(state));
+        json_set_string(detail, "verb", verb_name(verb));
+        json_object_set_new(detail, "expected", expected);
+        json_object_set_new(detail, "try", try);
+    }
+    request_fail(r, e, detail);
+}
+
+/* A request that waits for its job. */
+struct job_call {
+    struct daemon *daemon;
+    struct request *request;
+    struct job *job;
+    enum verb verb;
+    json_t *warnings; /* owned; an array */
+    uv_timer_t timer; /* shows progress */
+    int64_t shown_bytes;
+};
+
+static void job_call_freed(uv_handle_t *handle)
+{
+    struct job_call *call = handle->data;
+
+    json_decref(call->warnings);
+    free(call);
+}
+
+/* The client went away: the job goes on. */
+static void job_call_drop(struct request *r)
+{
+    struct job_call *call = r->state;
+
+    job_forget(call->job, call);
+    uv_close((uv_handle_t *)&call->timer, job_call_freed);
+}
+
+static json_t *result_json(struct daemon *d, const struct job *j, const struct domain *dom)
+{
+    json_t *result = json_object();
+
+    json_object_set_new(result, "job", j ? job_json(j) : json_null());
+    json_object_set_new(result, "domain",
+                        dom ? engine_domain_json(&d->engine, dom, false) : json_null());
+    return result;
+}
+
+static void add_warnings(json_t *warnings, const char *lines)
+{
+    AUTO_FREE char *copy = x_strdup(lines);
+    char *rest = NULL;
+
+    for (char *line = copy ? strtok_r(copy, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest))
+        json_array_append_new(warnings, json_string(line));
+}
+
+static void set_message(json_t *result, const struct job *j, enum verb verb, bool managed)
+{
+    AUTO_STR struct str text = {0};
+    const char *hint = lifecycle_done_hint_of(verb, managed);
+
+    str_add(&text, j->message);
+    if (hint && hint[0] && !strchr(j->message, '('))
+        str_addf(&text, " (%s)", hint);
+    json_set_string(result, "message", text.data);
+}
+
+static void on_job_end(void *arg, struct job *j)
+{
+    struct job_call *call = arg;
+    struct request *r = call->request;
+    struct domain *dom = j->gone ? NULL : j->domain;
+
+    r->drop = NULL;
+    if (j->result < 0) {
+        json_t *detail = json_pack("{s:s, s:o}", "domain", j->rec.name, "job", job_json(j));
+        request_fail(r, &j->err, detail);
+    } else {
+        json_t *result = result_json(call->daemon, j, dom);
+        set_message(result, j, call->verb, !j->gone && dom && dom->r->managed);
+        add_warnings(call->warnings, j->warnings);
+        json_object_set(result, "warnings", call->warnings);
+        request_return(r, result);
+    }
+    uv_close((uv_handle_t *)&call->timer, job_call_freed);
+}
+
+static void on_progress(uv_timer_t *timer)
+{
+    struct job_call *call = timer->data;
+    int64_t done = (int64_t)atomic_load(&call->job->done_bytes);
+
+    if (done == call->shown_bytes)
+        return;
+    call->shown_bytes = done;
+    request_interim(call->request, "progress", json_pack("{s:o}", "job", job_json(call->job)));
+}
+
+void calls_job(struct daemon *d, struct request *r, struct domain *dom, enum verb verb,
+               struct job *j, bool same, json_t *lines, const struct err *e)
+{
+    if (!j && !same) {
+        json_decref(lines);
+        calls_refuse(d, r, dom, verb, e);
+        return;
+    }
+    if (!j || !json_get_bool(r->args, "wait", true)) {
+        json_t *result = result_json(d, j, dom);
+        AUTO_STR struct str text = {0};
+        if (!j) {
+            str_addf(&text, "%s ", dom->r->name);
+            lifecycle_same_text(verb, engine_state(&d->engine, dom), &text);
+            json_set_string(result, "message", text.data);
+        }
+        json_object_set_new(result, "warnings", lines ? lines : json_array());
+        request_return(r, result);
+        return;
+    }
+    struct job_call *call = x_calloc(1, sizeof *call);
+    call->daemon = d;
+    call->request = r;
+    call->job = j;
+    call->verb = verb;
+    call->warnings = lines ? lines : json_array();
+    call->timer.data = call;
+    uv_timer_init(d->loop, &call->timer);
+    r->state = call;
+    r->drop = job_call_drop;
+    if (json_get_bool(r->args, "progress", false)) {
+        request_interim(r, "started", json_pack("{s:o}", "job", job_json(j)));
+        uv_timer_start(&call->timer, on_progress, PROGRESS_MS, PROGRESS_MS);
+    }
+    job_wait(j, on_job_end, call);
+}

@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls that change nothing. list and show never wait for a job. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/daemon.h"
+
+enum { EVENTS_MAX = 1000, JOBS_MAX = 200 };
+
+static void list_named(struct daemon *d, struct request *r, const json_t *names)
+{
+    json_t *domains = json_array();
+
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        struct err e;
+        const char *word = json_string_value(json_array_get(names, i));
+        struct domain *dom = engine_find(&d->engine, word, &e);
+        if (!dom) {
+            json_decref(domains);
+            request_fail(r, &e, json_pack("{s:s}", "domain", word));
+            return;
+        }
+        json_array_append_new(domains, engine_domain_json(&d->engine, dom, false));
+    }
+    request_return(r, json_pack("{s:o}", "domains", domains));
+}
+
+static void list_fresh(struct daemon *d, struct request *r)
+{
+    const json_t *names = json_object_get(r->args, "domains");
+    const char *state = json_get_string(r->args, "state", NULL);
+
+    if (json_array_size(names) > 0) {
+        list_named(d, r, names);
+        return;
+    }
+    json_t *domains = json_array();
+    LIST_EACH(&d->engine.domains, dom, struct domain, link)
+        if (!state || str_eq(state, state_name(engine_state(&d->engine, dom))))
+            json_array_append_new(domains, engine_domain_json(&d->engine, dom, false));
+    request_return(r, json_pack("{s:o}", "domains", domains));
+}
+
+static int known_state(const char *state, struct err *e)
+{
+    enum state value = state_of(state);
+
+    if (value != ST_N && value != ST_ABSENT)
+        return 0;
+    return err_set(e, ERR_BAD_REQUEST, "\"%.40s\" is not a state; they are halted, running, "
+                   "paused, suspended, shutdown, crashed, broken", state);
+}
+
+void call_list(struct daemon *d, struct request *r)
+{
+    const char *state = json_get_string(r->args, "state", NULL);
+    struct err e;
+
+    if (state && known_state(state, &e) < 0)
+        request_fail(r, &e, NULL);
+    else
+        fresh_wait(d, r, list_fresh);
+}
+
+static void show_fresh(struct daemon *d, struct request *r)
+{
+    struct domain *dom = calls_domain(d, r);
+
+    if (!dom)
+        return;
+    /* A config may hold a VNC password: it is shown to those who may read the socket as operators. */
+    bool config = !r->client || client_role(r->client) >= ROLE_OPERATOR;
+    request_return(r, engine_domain_json(&d->engine, dom, config));
+}
+
+void call_show(struct daemon *d, struct request *r)
+{
+    fresh_wait(d, r, show_fresh);
+}
+
+void call_explain(struct daemon *d, struct request *r)
+{
+    const char *word = json_get_string(r->args, "verb", NULL);
+    enum verb verb = word ? verb_of(word) : VERB_N;
+    AUTO_STR struct str text = {0};
+    struct domain *dom = NULL;
+    struct err e;
+
+    if (word && verb == VERB_N) {
+        err_set(&e, ERR_NO_SUCH_VERB, "there is no verb %.40s", word);
+        request_fail(r, &e, NULL);
+        return;
+    }
+    if (json_object_get(r->args, "domain") && !(dom = calls_domain(d, r)))
+        return;
+    if (dom && word)
+        explain_verb_on(verb, dom->r->name, engine_state(&d->engine, dom), dom->r->managed, &text);
+    else if (dom)
+        explain_state(dom->r->name, engine_state(&d->engine, dom), dom->r->managed, &text);
+    else if (word)
+        explain_verb(verb, &text);
+    else
+        explain_all(&text);
+    request_return(r, json_pack("{s:s}", "text", text.data));
+}
+
+/* A read of the store on a worker thread. */
+struct reading {
+    uv_work_t work;
+    struct daemon *daemon;
+    struct request *request;
+    char uuid[IDENT_UUID_LEN + 1]; /* "" for all */
+    uint64_t after_seq;
+    int64_t since_ms;
+    struct event_record **events;
+    struct job_record **jobs;
+    char **lines;
+    size_t count;
+    int result;
+    struct err err;
+};
+
+static struct reading *reading_new(struct daemon *d, struct request *r)
+{
+    struct reading *reading = x_calloc(1, sizeof *reading);
+
+    reading->work.data = reading;
+    reading->daemon = d;
+    reading->request = r;
+    return reading;
+}
+
+static void reading_end(struct reading *reading, const char *key, json_t *list)
+{
+    if (reading->result < 0) {
+        json_decref(list);
+        request_fail(reading->request, &reading->err, NULL);
+    } else {
+        request_return(reading->request, json_pack("{s:o}", key, list));
+    }
+    for (size_t i = 0; i < reading->count; i++) {
+        if (reading->events)
+            event_record_free(reading->events[i]);
+        if (reading->jobs)
+            job_record_free(reading->jobs[i]);
+        if (reading->lines)
+            free(reading->lines[i]);
+    }
+    free(reading->events);
+    free(reading->jobs);
+    free(reading->lines);
+    free(reading);
+}
+
+json_t *calls_event_json(const struct event_record *ev)
+{
+    json_t *json = json_object();
+
+    json_set_int(json, "seq", (int64_t)ev->seq);
+    json_set_time(json, "at", ev->at_ms);
+    json_set_string(json, "domain", ev->name[0] ? ev->name : NULL);
+    json_set_string(json, "uuid", ev->uuid[0] ? ev->uuid : NULL);
+    json_set_string(json, "actor", ev->actor);
+    json_set_string(json, "verb", ev->verb);
+    json_set_string(json, "what", ev->what);
+    json_set_string(json, "text", ev->text);
+    return json;
+}
+
+static void read_events(uv_work_t *work)
+{
+    struct reading *reading = work->data;
+
+    reading->result = store_events(reading->daemon->engine.store,
+                                   reading->uuid[0] ? reading->uuid : NULL, reading->after_seq,
+                                   reading->since_ms, EVENTS_MAX, &reading->events,
+                                   &reading->count, &reading->err);
+}
+
+static void events_read(uv_work_t *work, int status)
+{
+    struct reading *reading = work->data;
+    json_t *list = json_array();
+
+    (void)status;
+    for (size_t i = 0; i < reading->count; i++)
+        json_array_append_new(list, calls_event_json(reading->events[i]));
+    reading_end(reading, "events", list);
+}
+
+/* since: a sequence number (a number, or digits), or a time. */
+static int take_since(struct reading *reading, const json_t *since, struct err *e)
+{
+    const char *text = json_string_value(since);
+
+    if (!since || json_is_null(since))
+        return 0;
+    if (json_is_integer(since) && json_integer_value(since) >= 0) {
+        reading->after_seq = (uint64_t)json_integer_value(since);
+        return 0;
+    }
+    if (!text)
+        return err_set(e, ERR_BAD_REQUEST, "\"since\" is a time or a sequence number");
+    if (text[0] && strspn(text, "0123456789") == strlen(text) && strlen(text) < 19) {
+        reading->after_seq = strtoull(text, NULL, 10);
+        return 0;
+    }
+    return clock_parse(text, &reading->since_ms, e);
+}
+
+void call_log(struct daemon *d, struct request *r)
+{
+    struct reading *reading = reading_new(d, r);
+    const char *word = json_get_string(r->args, "domain", NULL);
+    struct domain *dom = NULL;
+    struct err e;
+
+    if (take_since(reading, json_object_get(r->args, "since"), &e) < 0) {
+        free(reading);
+        request_fail(r, &e, NULL);
+        return;
+    }
+    /* The history of a domain that is gone can be asked for by its uuid. */
+    if (word && ident_uuid_valid(word)) {
+        ident_uuid_normal(word, reading->uuid);
+    } else if (word) {
+        if (!(dom = calls_domain(d, r))) {
+            free(reading);
+            return;
+        }
+        str_copy(reading->uuid, sizeof reading->uuid, dom->r->uuid);
+    }
+    uv_queue_work(d->loop, &reading->work, read_events, events_read);
+}
+
+static void read_jobs(uv_work_t *work)
+{
+    struct reading *reading = work->data;
+
+    reading->result = store_jobs(reading->daemon->engine.store, JOBS_MAX, &reading->jobs,
+                                 &reading->count, &reading->err);
+}
+
+/* The store's rows, and over them what the loop knows better: jobs that run now. */
+static void jobs_read(uv_work_t *work, int status)
+{
+    struct reading *reading = work->data;
+    struct engine *g = &reading->daemon->engine;
+    json_t *list = json_array();
+
+    (void)status;
+    for (size_t i = 0; i < reading->count; i++)
+        if (!job_find(g, reading->jobs[i]->id))
+            json_array_append_new(list, job_record_json(reading->jobs[i]));
+    LIST_EACH(&g->recent, j, struct job, link)
+        json_array_append_new(list, job_json(j));
+    LIST_EACH(&g->jobs, j, struct job, link)
+        json_array_append_new(list, job_json(j));
+    reading_end(reading, "jobs", list);
+}
+
+void call_jobs(struct daemon *d, struct request *r)
+{
+    struct reading *reading = reading_new(d, r);
+
+    uv_queue_work(d->loop, &reading->work, read_jobs, jobs_read);
+}
+
+/* wait for a state; a job is waited for like any verb. */
+struct state_wait {
+    struct list link; /* daemon.waits */
+    struct daemon *daemon;
+    struct request *request;
+    char uuid[IDENT_UUID_LEN + 1];
+    char name[IDENT_NAME_MAX + 1];
+    enum state state;
+    uv_timer_t timer;
+};
+
+static void wait_freed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void wait_drop(struct request *r)
+{
+    struct state_wait *w = r->state;
+
+    list_remove(&w->link);
+    uv_close((uv_handle_t *)&w->timer, wait_freed);
+}
+
+static enum state wait_state(const struct state_wait *w)
+{
+    struct domain *dom = engine_by_uuid(&w->daemon->engine, w->uuid);
+
+    return dom && !dom->forming ? engine_state(&w->daemon->engine, dom) : ST_ABSENT;
+}
+
+static bool wait_over(struct state_wait *w)
+{
+    struct engine *g = &w->daemon->engine;
+    struct domain *dom = engine_by_uuid(g, w->uuid);
+
+    if (wait_state(w) != w->state)
+        return false;
+    request_return(w->request,
+                   json_pack("{s:o}", "domain",
+                             dom ? engine_domain_json(g, dom, false) : json_null()));
+    return true;
+}
+
+static void wait_late(uv_timer_t *timer)
+{
+    struct state_wait *w = timer->data;
+    struct err e;
+
+    err_set(&e, ERR_TIMED_OUT, "%s is %s, not %s, and the time is over", w->name,
+            state_name(wait_state(w)), state_name(w->state));
+    str_copy(e.phase, sizeof e.phase, state_name(w->state));
+    request_fail(w->request, &e, json_pack("{s:s}", "domain", w->name));
+}
+
+void calls_changed(struct daemon *d)
+{
+    LIST_EACH(&d->waits, w, struct state_wait, link)
+        (void)wait_over(w);
+}
+
+static void wait_for_state(struct daemon *d, struct request *r, struct domain *dom)
+{
+    struct state_wait *w = x_calloc(1, sizeof *w);
+    int64_t timeout_ms = json_get_int(r->args, "timeout_ms", 0);
+
+    w->daemon = d;
+    w->request = r;
+    w->state = state_of(json_get_string(r->args, "state", ""));
+    str_copy(w->uuid, sizeof w->uuid, dom->r->uuid);
+    str_copy(w->name, sizeof w->name, dom->r->name);
+    w->timer.data = w;
+    list_append(&d->waits, &w->link);
+    uv_timer_init(d->loop, &w->timer);
+    r->state = w;
+    r->drop = wait_drop;
+    if (!wait_over(w) && timeout_ms > 0)
+        uv_timer_start(&w->timer, wait_late, (uint64_t)timeout_ms, 0);
+}
+
+static void job_waited(void *arg, struct job *j)
+{
+    struct request *r = arg;
+
+    r->drop = NULL;
+    if (j->result < 0)
+        request_fail(r, &j->err, json_pack("{s:o}", "job", job_json(j)));
+    else
+        request_return(r, json_pack("{s:o}", "job", job_json(j)));
+}
+
+static void job_wait_drop(struct request *r)
+{
+    job_forget(r->state, r);
+}
+
+void call_wait(struct daemon *d, struct request *r)
+{
+    struct err e;
+
+    if (json_object_get(r->args, "job")) {
+        int64_t id = json_get_int(r->args, "job", 0);
+        struct job *j = job_find(&d->engine, (uint64_t)id);
+        if (!j) {
+            err_set(&e, ERR_NO_SUCH_JOB, "there is no job:%jd, or it ended long ago (jobs lists "
+                    "it)", (intmax_t)id);
+            request_fail(r, &e, NULL);
+            return;
+        }
+        r->state = j;
+        r->drop = job_wait_drop;
+        job_wait(j, job_waited, r);
+        return;
+    }
+    const char *state = json_get_string(r->args, "state", "");
+    if (state_of(state) == ST_N) {
+        err_set(&e, ERR_BAD_REQUEST, "wait: \"%.40s\" is not a state; they are absent, halted, "
+                "running, paused, suspended, shutdown, crashed, broken", state);
+        request_fail(r, &e, NULL);
+        return;
+    }
+    struct domain *dom = calls_domain(d, r);
+    if (dom)
+        wait_for_state(d, r, dom);
+}
+
+void call_info(struct daemon *d, struct request *r)
+{
+    struct engine *g = &d->engine;
+    json_t *json = json_object(), *states = json_object();
+    size_t counts[ST_N] = {0}, count = 0;
+    struct utsname host;
+    struct sysinfo sys;
+
+    LIST_EACH(&g->domains, dom, struct domain, link) {
+        counts[engine_state(g, dom)]++;
+        count++;
+    }
+    for (int state = ST_HALTED; state < ST_N; state++)
+        json_set_int(states, state_name((enum state)state), (int64_t)counts[state]);
+    uname(&host);
+    sysinfo(&sys);
+    json_set_string(json, "version", REEVE_VERSION);
+    json_set_string(json, "driver", g->driver->name);
+    json_set_string(json, "host", host.nodename);
+    json_set_string(json, "kernel", host.release);
+    json_set_string(json, "machine", host.machine);
+    json_set_int(json, "memory_kib", (int64_t)(sys.totalram / 1024 * sys.mem_unit));
+    json_set_int(json, "free_memory_kib", (int64_t)(sys.freeram / 1024 * sys.mem_unit));
+    json_set_int(json, "cpus", (int64_t)sysconf(_SC_NPROCESSORS_ONLN));
+    json_set_int(json, "domains", (int64_t)count);
+    json_object_set_new(json, "states", states);
+    json_set_int(json, "clients", (int64_t)server_clients(d->server));
+    json_set_string(json, "state_dir", d->settings->state_dir);
+    json_set_string(json, "run_dir", d->settings->run_dir);
+    json_set_string(json, "console_dir", d->settings->console_dir);
+    json_set_string(json, "role", role_name(client_role(r->client)));
+    request_return(r, json);
+}
+
+static void replay_read(uv_work_t *work, int status)
+{
+    struct reading *reading = work->data;
+    struct request *r = reading->request;
+    struct client *c = r->client;
+
+    (void)status;
+    if (reading->result < 0 || !c) {
+        reading_end(reading, "events", NULL);
+        return;
+    }
+    /* The answer, then what was missed, then what comes: nothing between is lost, since both are
+     * given out by the loop thread. What the store got after the read comes as an event. */
+    reading->request = NULL;
+    request_return(r, json_object());
+    for (size_t i = 0; i < reading->count; i++)
+        client_event(c, "log", reading->events[i]->seq, calls_event_json(reading->events[i]));
+    for (size_t i = 0; i < reading->count; i++)
+        event_record_free(reading->events[i]);
+    free(reading->events);
+    free(reading);
+}
+
+void call_subscribe(struct daemon *d, struct request *r)
+{
+    struct reading *reading = reading_new(d, r);
+    struct err e;
+
+    client_subscribe(r->client);
+    if (!json_object_get(r->args, "since")) {
+        free(reading);
+        request_return(r, json_object());
+        return;
+    }
+    if (take_since(reading, json_object_get(r->args, "since"), &e) < 0) {
+        free(reading);
+        request_fail(r, &e, NULL);
+        return;
+    }
+    uv_queue_work(d->loop, &reading->work, read_events, replay_read);
+}
+
+void call_console(struct daemon *d, struct request *r)
+{
+    struct domain *dom = calls_domain(d, r);
+    const struct outcome *out;
+    struct err e;
+
+    if (!dom)
+        return;
+    if (engine_judge(&d->engine, dom, VERB_CONSOLE, &out, &e) < 0) {
+        calls_refuse(d, r, dom, VERB_CONSOLE, &e);
+        return;
+    }
+    if (client_to_console(r, json_pack("{s:s}", "domain", dom->r->name), d->consoles,
+                          dom->r->uuid, dom->r->name, &e) < 0)
+        calls_refuse(d, r, dom, VERB_N, &e);
+}
+
+static void read_findings(uv_work_t *work)
+{
+    struct reading *reading = work->data;
+
+    reading->result = store_verify(reading->daemon->engine.store, &reading->lines,
+                                   &reading->count, &reading->err);
+}
+
+static void findings_read(uv_work_t *work, int status)
+{
+    struct reading *reading = work->data;
+    struct engine *g = &reading->daemon->engine;
+    json_t *list = json_array();
+
+    (void)status;
+    for (size_t i = 0; i < reading->count; i++)
+        json_array_append_new(list, json_string(reading->lines[i]));
+    LIST_EACH(&g->domains, dom, struct domain, link) {
+        if (dom->r->broken) {
+            AUTO_FREE char *line = x_asprintf(
+                "%s is broken: %s", dom->r->name,
+                dom->r->reason_text ? dom->r->reason_text : reason_text(dom->r->broken));
+            json_array_append_new(list, json_string(line));
+        }
+    }
+    reading_end(reading, "findings", list);
+}
+
+void call_doctor(struct daemon *d, struct request *r)
+{
+    struct err e;
+
+    if (json_get_bool(r->args, "repair", false)) {
+        err_set(&e, ERR_UNSUPPORTED, "doctor cannot repair yet; without --repair it says what is "
+                "wrong");
+        request_fail(r, &e, NULL);
+        return;
+    }
+    struct reading *reading = reading_new(d, r);
+    uv_queue_work(d->loop, &reading->work, read_findings, findings_read);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's parts in one place. Loop thread only. */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include <uv.h>
+
+#include "core/engine.h"
+#include "core/job.h"
+#include "daemon/consoles.h"
+#include "daemon/observer.h"
+#include "daemon/server.h"
+#include "daemon/settings.h"
+
+struct daemon {
+    uv_loop_t *loop;
+    const struct settings *settings;
+    struct engine engine;
+    struct observer *observer;
+    struct consoles *consoles;
+    struct server *server;
+    struct list fresh; /* struct fresh.link of fresh.c: requests that wait for a look */
+    struct list waits; /* struct state_wait.link of calls_read.c */
+};
+
+/* fresh.c: runs fn(d, r) once the observation is not older than ENGINE_FRESH_MS: at once, after
+ * the next look, or 200 ms from now with the old one. */
+typedef void fresh_fn(struct daemon *d, struct request *r);
+void fresh_wait(struct daemon *d, struct request *r, fresh_fn *fn);
+/* A look has come. */
+void fresh_arrived(struct daemon *d);
+
+/* calls.c: finds the row of the call, checks role and arguments, runs it. */
+void calls_dispatch(void *daemon, struct request *r, const char *name);
+/* A domain has changed, or is gone (d NULL): `wait` may be over. */
+void calls_changed(struct daemon *d);
+/* Fails the request with the table's details about dom (NULL for none). */
+void calls_refuse(struct daemon *d, struct request *r, const struct domain *dom, enum verb verb,
+                  const struct err *e);
+/* The domain that the request names, or NULL: then the request is answered. */
+struct domain *calls_domain(struct daemon *d, struct request *r);
+/* Answers r when the job has ended, or at once where it said so; j may be NULL: then `same` or the
+ * error is answered. lines (owned by the callee, or NULL) are warnings to pass on. */
+void calls_job(struct daemon *d, struct request *r, struct domain *dom, enum verb verb,
+               struct job *j, bool same, json_t *lines, const struct err *e);
+
+/* A row of the history as the wire shows it; new reference. */
+json_t *calls_event_json(const struct event_record *ev);
+
+/* The rows' functions, by file: calls_life.c, calls_define.c, calls_read.c. */
+typedef void call_fn(struct daemon *d, struct request *r);
+call_fn call_life, call_adopt, call_cancel, call_new, call_create, call_restore, call_list,
+    call_show, call_explain, call_log, call_jobs, call_wait, call_info, call_subscribe,
+    call_console, call_doctor;
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/observer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { LOOK_MS = 150, STACK_BYTES = 256 * 1024 };
+
+struct observer {
+    const struct driver *driver;
+    struct driver_handle *handle;
+    struct post *post;
+    observer_fn *fn;
+    void *arg;
+    int wake_fd;
+    atomic_bool stop;
+    pthread_t thread;
+};
+
+struct seen {
+    struct observer *observer;
+    struct observation *seen;
+    size_t count;
+    int64_t wall_ms;
+    int64_t mono_ms;
+};
+
+static void deliver(void *arg)
+{
+    struct seen *s = arg;
+
+    s->observer->fn(s->observer->arg, s->seen, s->count, s->wall_ms, s->mono_ms);
+    free(s);
+}
+
+static void look(struct observer *o)
+{
+    struct op op = op_within(LOOK_MS);
+    struct seen *s = x_calloc(1, sizeof *s);
+    struct err e;
+
+    s->observer = o;
+    s->wall_ms = clock_wall_ms();
+    s->mono_ms = clock_mono_ms();
+    if (o->driver->list(o->handle, &op, &s->seen, &s->count, &e) < 0) {
+        log_error("cannot look at the domains: %s", e.msg);
+        free(s);
+        return;
+    }
+    post_send(o->post, deliver, s);
+}
+
+static void *observe(void *arg)
+{
+    struct observer *o = arg;
+    struct err e;
+
+    while (!atomic_load(&o->stop)) {
+        int changed = o->driver->watch(o->handle, o->wake_fd, &e);
+        if (changed < 0) {
+            log_error("cannot watch the domains, looks are made on request only: %s", e.msg);
+            uint64_t asked;
+            /* The eventfd is non-blocking; poll would be the driver's part. */
+            while (read(o->wake_fd, &asked, sizeof asked) < 0 && errno == EAGAIN &&
+                   !atomic_load(&o->stop))
+                usleep(100 * 1000);
+        } else {
+            uint64_t asked;
+            if (read(o->wake_fd, &asked, sizeof asked) < 0 && errno != EAGAIN)
+                log_error("the observer's eventfd failed");
+        }
+        if (!atomic_load(&o->stop))
+            look(o);
+    }
+    return NULL;
+}
+
+int observer_start(const struct driver *driver, struct driver_handle *handle, struct post *post,
+                   observer_fn *fn, void *arg, struct observer **ret, struct err *e)
+{
+    struct observer *o = x_calloc(1, sizeof *o);
+    pthread_attr_t attr;
+
+    o->driver = driver;
+    o->handle = handle;
+    o->post = post;
+    o->fn = fn;
+    o->arg = arg;
+    o->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    int failed = pthread_create(&o->thread, &attr, observe, o);
+    pthread_attr_destroy(&attr);
+    if (failed) {
+        close(o->wake_fd);
+        free(o);
+        return err_errno(e, ERR_FAILED, failed, "cannot start the observer's thread");
+    }
+    *ret = o;
+    return 0;
+}
+
+void observer_look(struct observer *o)
+{
+    uint64_t one = 1;
+
+    /* A full counter is a look that is asked for already. */
+    if (write(o->wake_fd, &one, sizeof one) < 0)
+        return;
+}
+
+void observer_stop(struct observer *o)
+{
+    if (!o)
+        return;
+    atomic_store(&o->stop, true);
+    observer_look(o);
+    pthread_join(o->thread, NULL);
+    close(o->wake_fd);
+    free(o);
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include "driver/qemu/argv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+struct args {
+    char **items; /* owned, as are the strings */
+    size_t count;
+    size_t cap;
+};
+
+/* Takes over the text; NULL ends the list. */
+static void push(struct args *args, char *text)
+{
+    if (args->count == args->cap) {
+        args->cap = args->cap ? 2 * args->cap : 64;
+        args->items = x_reallocarray(args->items, args->cap, sizeof *args->items);
+    }
+    args->items[args->count++] = text;
+}
+
+static void PRINTF(3, 4) option(struct args *args, const char *name, const char *fmt, ...)
+{
+    va_list list;
+    char *text = NULL;
+
+    push(args, x_strdup(name));
+    va_start(list, fmt);
+    if (vasprintf(&text, fmt, list) < 0)
+        abort();
+    va_end(list);
+    push(args, text);
+}
+
+/* ---- the process ---- */
+
+static void add_name(struct args *a, const struct launch *l)
+{
+    option(a, "-name", "guest=%s,debug-threads=on", l->args->ref.name);
+}
+
+static void add_uuid(struct args *a, const struct launch *l)
+{
+    option(a, "-uuid", "%s", l->args->ref.uuid);
+}
+
+/* Nothing but what the rows below name, and no configuration of the host's. */
+static void add_bare(struct args *a, const struct launch *l)
+{
+    (void)l;
+    push(a, x_strdup("-nodefaults"));
+    push(a, x_strdup("-no-user-config"));
+    option(a, "-msg", "timestamp=off");
+    option(a, "-sandbox",
+           "on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+           "resourcecontrol=deny");
+}
+
+/* What the guest's own ends do: it is kept for us to look at, or it just comes up again. */
+static void add_ends(struct args *a, const struct launch *l)
+{
+    push(a, x_strdup("-S"));
+    option(a, "-action", "shutdown=pause,panic=pause,reboot=%s", l->reboots ? "reset" : "shutdown");
+}
+
+/* ---- the machine ---- */
+
+/* Shared, so that a save can read the pages itself. QEMU rounds RAM up to 8 KiB and wants the
+ * object to have the same size. */
+static void add_memory(struct args *a, const struct launch *l)
+{
+    uint64_t kib = (l->args->conf->max_memory_kib + 7) & ~UINT64_C(7);
+
+    option(a, "-object", "memory-backend-memfd,id=ram,size=%lluK,share=on",
+           (unsigned long long)kib);
+    option(a, "-m", "%lluK", (unsigned long long)kib);
+}
+
+static void add_machine(struct args *a, const struct launch *l)
+{
+    option(a, "-machine", "%s,memory-backend=ram%s", l->machine_name, l->machine->options);
+}
+
+static void add_accel(struct args *a, const struct launch *l)
+{
+    option(a, "-accel", "%s%s", l->accel, str_eq(l->accel, "tcg") ? ",thread=multi" : "");
+}
+
+static void add_cpu(struct args *a, const struct launch *l)
+{
+    option(a, "-cpu", "%s", l->cpu);
+    option(a, "-smp", "cpus=%u,maxcpus=%u", l->args->conf->vcpus, l->args->conf->max_vcpus);
+}
+
+static void add_clock(struct args *a, const struct launch *l)
+{
+    (void)l;
+    option(a, "-rtc", "base=utc");
+}
+
+static void add_screen(struct args *a, const struct launch *l)
+{
+    option(a, "-display", "none");
+    if (!l->args->conf->vnc)
+        return;
+    /* It gets its socket over QMP (display-update): an address here would have to be a path. */
+    option(a, "-vnc", "none");
+    option(a, "-device", "%s", l->machine->video);
+}
+
+/* ---- control ---- */
+
+static void add_monitor(struct args *a, const char *name, int fd, const char *more)
+{
+    option(a, "-chardev", "socket,id=%s,fd=%d,server=on,wait=off%s", name, fd, more);
+    option(a, "-mon", "chardev=%s,mode=control", name);
+}
+
+static void add_fdset(struct args *a, int fd)
+{
+    option(a, "-add-fd", "set=%d,fd=%d", fd, fd);
+}
+
+static void add_monitors(struct args *a, const struct launch *l)
+{
+    add_monitor(a, "control", l->control, "");
+    add_monitor(a, "events", l->events, "");
+    if (l->journal < 0)
+        return;
+    AUTO_FREE char *log = x_asprintf(",logfile=/dev/fdset/%d,logappend=on", l->journal_log);
+    add_fdset(a, l->journal_log);
+    add_monitor(a, "journal", l->journal, log);
+}
+
+/* ---- boot ---- */
+
+/* Under TCG microvm has no clock by which Linux can measure the TSC: half of the boots hang after
+ * "Marking TSC unstable" unless it is told a rate. */
+static void add_cmdline(struct args *a, const struct launch *l)
+{
+    const char *given = l->args->conf->cmdline ? l->args->conf->cmdline : "";
+    bool tell =
+        l->machine->slow_clock && str_eq(l->accel, "tcg") && !strstr(given, "tsc_early_khz=");
+
+    if (tell)
+        option(a, "-append", "%s%stsc_early_khz=2000000", given, given[0] ? " " : "");
+    else if (given[0])
+        option(a, "-append", "%s", given);
+}
+
+static void add_kernel(struct args *a, const struct launch *l)
+{
+    if (l->kernel < 0)
+        return;
+    option(a, "-kernel", "/proc/self/fd/%d", l->kernel);
+    if (l->ramdisk >= 0)
+        option(a, "-initrd", "/proc/self/fd/%d", l->ramdisk);
+    add_cmdline(a, l);
+}
+
+/* ---- devices ---- */
+
+static void add_console(struct args *a, const struct launch *l)
+{
+    for (size_t i = 0; i < l->serial_count; i++) {
+        const struct launch_serial *serial = &l->serials[i];
+        if (serial->kind == SERIAL_FILE) {
+            add_fdset(a, serial->fd);
+            option(a, "-chardev", "file,id=serial%zu,path=/dev/fdset/%d,append=on", i, serial->fd);
+        } else {
+            option(a, "-chardev", "socket,id=serial%zu,fd=%d,server=on,wait=off", i, serial->fd);
+        }
+        option(a, "-serial", "chardev:serial%zu", i);
+    }
+}
+
+static void add_panic(struct args *a, const struct launch *l)
+{
+    if (l->machine->panic)
+        option(a, "-device", "%s", l->machine->panic);
+}
+
+static void add_balloon(struct args *a, const struct launch *l)
+{
+    if (l->args->conf->max_memory_kib > l->args->conf->memory_kib)
+        option(a, "-device", "%s,id=balloon", l->machine->balloon);
+}
+
+static void add_scsi(struct args *a, const struct launch *l)
+{
+    if (l->has_scsi)
+        option(a, "-device", "%s,id=scsi", l->machine->scsi);
+}
+
+/* The image: the descriptor as a node, and a node for its format, which is never guessed. */
+static void add_image(struct args *a, const struct launch_disk *disk, size_t i)
+{
+    const char *read_only = disk->conf->read_only || disk->conf->cdrom ? "on" : "off";
+
+    add_fdset(a, disk->fd);
+    option(a, "-blockdev", "driver=%s,node-name=file%zu,filename=/dev/fdset/%d,read-only=%s%s",
+           disk->host_device ? "host_device" : "file", i, disk->fd, read_only,
+           disk->host_device ? "" : ",locking=on");
+    option(a, "-blockdev", "driver=%s,node-name=disk%zu,file=file%zu,read-only=%s",
+           disk->conf->format == CONF_QCOW2 ? "qcow2" : "raw", i, i, read_only);
+}
+
+static void add_disk(struct args *a, const struct launch *l, size_t i)
+{
+    const struct launch_disk *disk = &l->disks[i];
+    AUTO_STR struct str device = {0};
+    unsigned index = disk->conf->index;
+
+    if (disk->fd >= 0)
+        add_image(a, disk, i);
+    switch (disk->kind) {
+    case DISK_BLOCK:
+        str_add(&device, l->machine->block);
+        break;
+    case DISK_SCSI:
+    case DISK_SCSI_CDROM:
+        str_addf(&device, "%s,bus=scsi.0,scsi-id=%u",
+                 disk->kind == DISK_SCSI ? "scsi-hd" : "scsi-cd", index);
+        break;
+    case DISK_IDE_CDROM:
+        str_addf(&device, "%s,bus=ide.%u,unit=%u", l->machine->cdrom,
+                 index / l->machine->cdrom_units, index % l->machine->cdrom_units);
+        break;
+    }
+    str_addf(&device, ",id=%s", disk->conf->vdev);
+    if (disk->fd >= 0)
+        str_addf(&device, ",drive=disk%zu", i);
+    if (disk->boot_index >= 0)
+        str_addf(&device, ",bootindex=%d", disk->boot_index);
+    option(a, "-device", "%s", device.data);
+}
+
+static void add_disks(struct args *a, const struct launch *l)
+{
+    for (size_t i = 0; i < l->disk_count; i++)
+        add_disk(a, l, i);
+}
+
+static void add_nic(struct args *a, const struct launch *l, size_t i)
+{
+    const struct launch_nic *nic = &l->nics[i];
+    AUTO_STR struct str device = {0};
+
+    if (nic->tap >= 0)
+        option(a, "-netdev", "tap,id=net%zu,fd=%d", i, nic->tap);
+    else
+        option(a, "-netdev", "user,id=net%zu", i);
+    str_addf(&device, "%s,id=nic%zu,netdev=net%zu,mac=%s", nic->device, i, i, l->args->macs[i]);
+    if (nic->boot_index >= 0)
+        str_addf(&device, ",bootindex=%d", nic->boot_index);
+    else if (nic->pci_rom)
+        str_add(&device, ",romfile=");
+    option(a, "-device", "%s", device.data);
+}
+
+static void add_nics(struct args *a, const struct launch *l)
+{
+    for (size_t i = 0; i < l->nic_count; i++)
+        add_nic(a, l, i);
+}
+
+static void add_incoming(struct args *a, const struct launch *l)
+{
+    if (l->incoming)
+        option(a, "-incoming", "defer");
+}
+
+/* In this order on the command line. The order of the devices is that of their places on the bus:
+ * a change here makes images of before unloadable. */
+static void (*const rows[])(struct args *a, const struct launch *l) = {
+    add_name,    add_uuid,  add_bare,   add_ends,     add_memory,   add_machine, add_accel,
+    add_cpu,     add_clock, add_screen, add_monitors, add_kernel,   add_console, add_panic,
+    add_balloon, add_scsi,  add_disks,  add_nics,     add_incoming,
+};
+
+char **argv_build(const char *binary, const struct launch *launch)
+{
+    struct args args = {0};
+
+    push(&args, x_strdup(binary));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        rows[i](&args, launch);
+    push(&args, NULL);
+    return args.items;
+}
+
+void argv_free(char **argv)
+{
+    for (size_t i = 0; argv && argv[i]; i++)
+        free(argv[i]);
+    free(argv);
+}

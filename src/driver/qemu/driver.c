@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The QEMU driver: a process a domain, see folder.h for what is kept and host.h for threads. */
+#include "core/driver.h"
+#include "driver/qemu/end.h"
+#include "driver/qemu/host.h"
+#include "driver/qemu/life.h"
+#include "driver/qemu/observe.h"
+#include "driver/qemu/save.h"
+#include "driver/qemu/start.h"
+
+const struct driver driver_qemu = {
+    .name = "qemu",
+    .id_is_ours = true,
+    .saves_paused = true,
+    .probe = host_probe,
+    .open = host_open,
+    .close = host_close,
+    .list = observe_list,
+    .watch = observe_watch,
+    .create = start_create,
+    .restore = start_restore,
+    .destroy = end_destroy,
+    .pause = life_pause,
+    .unpause = life_unpause,
+    .save = save_save,
+    .save_undo = save_undo,
+    .platform = life_platform,
+    .shutdown = life_shutdown,
+    .reboot = life_reboot,
+    .reset = life_reset,
+    .info = life_info,
+    .console = life_console,
+    .check = start_check,
+};

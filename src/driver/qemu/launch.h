@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* What a QEMU process is to be started with, decided from the config before anything is opened:
+ * argv.c writes it as arguments, files.c opens what it names. */
+#ifndef DRIVER_QEMU_LAUNCH_H
+#define DRIVER_QEMU_LAUNCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "core/driver.h"
+#include "driver/qemu/machine.h"
+
+enum disk_kind { DISK_BLOCK, DISK_SCSI, DISK_SCSI_CDROM, DISK_IDE_CDROM };
+
+/* Descriptors here are numbers in QEMU; -1 for none. */
+struct launch_disk {
+    const struct conf_disk *conf; /* borrowed */
+    enum disk_kind kind;
+    int fd;
+    bool host_device; /* a block device of the host, not a file */
+    int boot_index;   /* -1: not booted from */
+};
+
+enum serial_kind { SERIAL_CONSOLE, SERIAL_FILE, SERIAL_SOCKET };
+
+struct launch_serial {
+    enum serial_kind kind;
+    const char *path; /* borrowed, as in the config; NULL for the console */
+    int fd;
+};
+
+struct launch_nic {
+    const struct conf_vif *conf; /* borrowed */
+    const char *device;          /* QEMU's name for the model */
+    bool pci_rom;                /* it can carry a boot ROM, which is left out unless needed */
+    int tap;
+    int boot_index;
+};
+
+struct launch {
+    const struct create_args *args; /* borrowed */
+    const struct machine *machine;
+    const char *machine_name; /* borrowed; with its version */
+    const char *accel;        /* "kvm", "tcg" */
+    const char *cpu;
+    bool reboots; /* a guest that reboots itself comes up again by itself */
+    bool incoming;
+    struct launch_disk *disks; /* owned; virtio ones in the order of their names */
+    size_t disk_count;
+    struct launch_serial *serials; /* owned */
+    size_t serial_count;
+    struct launch_nic *nics; /* owned */
+    size_t nic_count;
+    bool has_scsi;
+    bool has_console;
+    int control, events, journal, journal_log, kernel, ramdisk;
+};
+
+/* Fills in all but the descriptors and machine_name, accel, cpu. ERR_UNSUPPORTED or ERR_BAD_CONFIG
+ * for what this machine cannot have. Opens nothing. On failure nothing is to be freed. */
+int launch_init(struct launch *ret, const struct create_args *args, struct err *e) MUST_CHECK;
+void launch_finish(struct launch *launch);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+#include "driver/qemu/life.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "driver/qemu/folder.h"
+#include "driver/qemu/meta.h"
+#include "driver/qemu/observation.h"
+#include "driver/qemu/platform.h"
+#include "driver/qemu/session.h"
+
+/* ---- pause and unpause ---- */
+
+int life_pause(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+               struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+
+    if (session_open(&s, h, ref, op, e) < 0)
+        return -1;
+    /* Answered when the vCPUs stand; on a guest that stands already it does nothing. */
+    return qmp_run(&s.qmp, "stop", NULL, op, NULL, e);
+}
+
+int life_unpause(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                 struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+
+    if (session_open(&s, h, ref, op, e) < 0 || qmp_run(&s.qmp, "cont", NULL, op, NULL, e) < 0)
+        return -1;
+    folder_unmark(s.dirfd, FOLDER_HELD);
+    return 0;
+}
+
+/* ---- shutdown ---- */
+
+static int64_t seconds_since(int64_t start_ms)
+{
+    return (clock_mono_ms() - start_ms + 500) / 1000;
+}
+
+/* 1: it is off, 0: not yet. A guest that crashed instead is a failure: it will not power off. */
+static int is_off(struct session *s, const struct op *op, struct err *e)
+{
+    char status[QMP_STATUS_MAX];
+
+    if (qmp_status(&s->qmp, op, status, e) < 0)
+        return -1;
+    if (str_eq(status, "shutdown"))
+        return 1;
+    if (str_eq(status, "guest-panicked") || str_eq(status, "internal-error"))
+        return err_set(e, ERR_FAILED, "the guest crashed on its way to power off");
+    return 0;
+}
+
+/* Presses the power button and waits until the guest is off. */
+static int power_off(struct session *s, const struct op *op, struct err *e)
+{
+    int64_t began = clock_mono_ms();
+    int off = is_off(s, op, e);
+
+    if (off == 0 && qmp_run(&s->qmp, "system_powerdown", NULL, op, NULL, e) < 0)
+        return -1;
+    while (off == 0) {
+        AUTO_JSON json_t *event = NULL;
+        if (qmp_event(&s->qmp, op, "power-off", &event, e) < 0) {
+            if (e->code == ERR_TIMED_OUT)
+                break;
+            return -1;
+        }
+        /* Whichever it was, the status says what is so. */
+        off = is_off(s, op, e);
+    }
+    if (off != 0)
+        return off < 0 ? -1 : 0;
+    err_set(e, ERR_TIMED_OUT, "the guest did not react to the power button within %lld s",
+            (long long)seconds_since(began));
+    str_copy(e->phase, sizeof e->phase, "power-off");
+    return -1;
+}
+
+int life_shutdown(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                  struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+
+    return session_open(&s, h, ref, op, e) < 0 ? -1 : power_off(&s, op, e);
+}
+
+/* ---- reset ---- */
+
+static int set_reboot_action(struct session *s, const char *action, const struct op *op,
+                             struct err *e)
+{
+    return qmp_run(&s->qmp, "set-action", json_pack("{s:s}", "reboot", action), op, NULL, e);
+}
+
+/* The reset is done by QEMU's main loop some time after the command; its event says when. A guest
+ * may reset itself at the same time, which is told apart by "guest". */
+static int await_reset(struct session *s, const struct op *op, struct err *e)
+{
+    for (;;) {
+        AUTO_JSON json_t *event = NULL;
+        if (qmp_event(&s->qmp, op, "reset", &event, e) < 0)
+            return -1;
+        if (str_eq(json_get_string(event, "event", NULL), "RESET") &&
+            !json_get_bool(json_object_get(event, "data"), "guest", true))
+            return 0;
+    }
+}
+
+/* Under reboot=shutdown system_reset would end the guest, so that is lifted for the moment in
+ * which QEMU decides. */
+static int reset(struct session *s, const struct op *op, struct err *e)
+{
+    struct op step = op_narrow(op, QMP_COMMAND_MS);
+    struct meta meta;
+
+    if (meta_read(s->dirfd, &meta, e) < 0 || set_reboot_action(s, "reset", &step, e) < 0)
+        return -1;
+    qmp_forget_events(&s->qmp);
+    if (qmp_run(&s->qmp, "system_reset", NULL, &step, NULL, e) < 0 ||
+        await_reset(s, &step, e) < 0 ||
+        (!meta.reboots && set_reboot_action(s, "shutdown", &step, e) < 0) ||
+        qmp_run(&s->qmp, "cont", NULL, &step, NULL, e) < 0)
+        return -1;
+    folder_unmark(s->dirfd, FOLDER_HELD);
+    return 0;
+}
+
+int life_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+               struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+
+    return session_open(&s, h, ref, op, e) < 0 ? -1 : reset(&s, op, e);
+}
+
+int life_reboot(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+
+    if (session_open(&s, h, ref, op, e) < 0 || power_off(&s, op, e) < 0)
+        return -1;
+    return reset(&s, op, e);
+}
+
+/* ---- looking ---- */
+
+/* Is the process of this folder alive? */
+static bool alive(const struct meta *meta)
+{
+    AUTO_CLOSE int pidfd = -1;
+    struct err e;
+
+    return proc_open(meta->pid, meta->start, &pidfd, &e) == 0;
+}
+
+int life_info(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+              struct observation *ret, struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+    AUTO_CLOSE int dirfd = -1;
+    struct meta meta;
+    char status[QMP_STATUS_MAX];
+
+    if (folder_open(h->dirfd, ref->uuid, &dirfd, e) < 0 || meta_read(dirfd, &meta, e) < 0)
+        return -1;
+    observation_init(ret, &meta);
+    if (!alive(&meta)) {
+        observation_set_dead(ret);
+        return 0;
+    }
+    if (session_open(&s, h, ref, op, e) == 0 && qmp_status(&s.qmp, op, status, e) == 0) {
+        observation_set_status(ret, dirfd, status);
+        return 0;
+    }
+    if (!alive(&meta)) {
+        observation_set_dead(ret);
+        return 0;
+    }
+    /* It lives and says nothing: that is an observation as well. */
+    return e->code == ERR_CANCELLED ? -1 : 0;
+}
+
+int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret_fd,
+                 struct err *e)
+{
+    AUTO_CLOSE int dirfd = -1;
+    struct meta meta;
+
+    if (folder_open(h->dirfd, ref->uuid, &dirfd, e) < 0 || meta_read(dirfd, &meta, e) < 0)
+        return -1;
+    if (!meta.console)
+        return err_set(e, ERR_UNSUPPORTED, "it has no console: no serial line in its config is "
+                                           "\"pty\"");
+    return folder_connect(dirfd, FOLDER_CONSOLE, ret_fd, e);
+}
+
+int life_platform(struct driver_handle *h, const struct domain_ref *ref, char **ret,
+                  struct err *e)
+{
+    AUTO_CLOSE int dirfd = -1;
+    struct platform platform;
+    struct meta meta;
+
+    if (folder_open(h->dirfd, ref->uuid, &dirfd, e) < 0 || meta_read(dirfd, &meta, e) < 0)
+        return -1;
+    str_copy(platform.qemu, sizeof platform.qemu, meta.qemu);
+    str_copy(platform.machine, sizeof platform.machine, meta.machine);
+    str_copy(platform.accel, sizeof platform.accel, meta.accel);
+    str_copy(platform.cpu, sizeof platform.cpu, meta.cpu);
+    *ret = platform_text(&platform);
+    return 0;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "driver/qemu/observation.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "driver/qemu/folder.h"
+
+/* The journal's end that is looked at, and the size past which a running guest's is emptied. It
+ * grows by at most an event a second (RTC_CHANGE) while nobody looks. */
+enum { JOURNAL_TAIL = 16384, JOURNAL_MAX = 65536 };
+
+/* RunState of qapi/run-state.json in QEMU's source. What is not here belongs to a job. */
+static const struct {
+    const char *status;
+    enum observed state;
+    enum reason reason;
+} statuses[] = {
+    {"running",         OBS_RUNNING,  REASON_NONE          },
+    {"suspended",       OBS_RUNNING,  REASON_NONE          }, /* the guest's own sleep */
+    {"paused",          OBS_PAUSED,   REASON_PAUSED_BY_USER},
+    {"prelaunch",       OBS_PAUSED,   REASON_CREATED_PAUSED}, /* meta.json is there: it is built */
+    {"io-error",        OBS_PAUSED,   REASON_IO_ERROR      },
+    {"debug",           OBS_PAUSED,   REASON_PAUSED_BY_USER},
+    {"shutdown",        OBS_SHUTDOWN, REASON_GUEST_POWEROFF},
+    {"guest-panicked",  OBS_CRASHED,  REASON_GUEST_CRASH   },
+    {"internal-error",  OBS_CRASHED,  REASON_GUEST_CRASH   },
+    {"watchdog",        OBS_CRASHED,  REASON_WATCHDOG      },
+    {"finish-migrate",  OBS_BUSY,     REASON_BEING_SAVED   },
+    {"postmigrate",     OBS_BUSY,     REASON_BEING_SAVED   },
+    {"save-vm",         OBS_BUSY,     REASON_BEING_SAVED   },
+};
+
+void observation_init(struct observation *ret, const struct meta *meta)
+{
+    *ret = (struct observation){.ref = meta->ref,
+                                .state = OBS_UNKNOWN,
+                                .memory_kib = meta->memory_kib,
+                                .max_memory_kib = meta->max_memory_kib,
+                                .vcpus = meta->vcpus,
+                                .max_vcpus = meta->max_vcpus,
+                                .cpu_ns = proc_cpu_ns(meta->pid)};
+    str_copy(ret->vnc, sizeof ret->vnc, meta->vnc);
+}
+
+enum reason observation_journal_reason(const char *text, size_t len)
+{
+    enum reason reason = REASON_GUEST_POWEROFF;
+
+    for (const char *at = text, *end; at < text + len; at = end + 1) {
+        end = memchr(at, '\n', (size_t)(text + len - at));
+        if (!end)
+            break;
+        struct err e;
+        /* The first line may be the end of one that is cut. */
+        AUTO_JSON json_t *event = json_parse_object(at, (size_t)(end - at), &e);
+        if (!str_eq(json_get_string(event, "event", NULL), "SHUTDOWN"))
+            continue;
+        const char *why = json_get_string(json_object_get(event, "data"), "reason", "");
+        reason = str_eq(why, "guest-reset") ? REASON_GUEST_REBOOT : REASON_GUEST_POWEROFF;
+    }
+    return reason;
+}
+
+/* Power-off and reboot leave the same status; only the event told them apart. A guest that comes
+ * up again by itself has no journal and can only have powered off. */
+static enum reason end_reason(int dirfd)
+{
+    AUTO_CLOSE int fd = openat(dirfd, FOLDER_JOURNAL_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    char text[JOURNAL_TAIL];
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return REASON_GUEST_POWEROFF;
+    off_t from = st.st_size > JOURNAL_TAIL ? st.st_size - JOURNAL_TAIL : 0;
+    ssize_t n = pread(fd, text, sizeof text, from);
+    return n <= 0 ? REASON_GUEST_POWEROFF : observation_journal_reason(text, (size_t)n);
+}
+
+static void trim_journal(int dirfd)
+{
+    struct stat st;
+
+    if (fstatat(dirfd, FOLDER_JOURNAL_LOG, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        st.st_size <= JOURNAL_MAX)
+        return;
+    /* QEMU appends: what it writes next begins the file anew. */
+    AUTO_CLOSE int fd =
+        openat(dirfd, FOLDER_JOURNAL_LOG, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+}
+
+void observation_set_status(struct observation *o, int dirfd, const char *status)
+{
+    o->state = OBS_BUSY;
+    o->reason = REASON_NONE;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        if (!str_eq(statuses[i].status, status))
+            continue;
+        o->state = statuses[i].state;
+        o->reason = statuses[i].reason;
+    }
+    if (o->state == OBS_SHUTDOWN)
+        o->reason = end_reason(dirfd);
+    if (o->state == OBS_RUNNING)
+        trim_journal(dirfd);
+    if (str_eq(status, "postmigrate") && folder_marked(dirfd, FOLDER_HELD)) {
+        o->state = OBS_PAUSED;
+        o->reason = REASON_PAUSED_BY_USER;
+    }
+}
+
+void observation_set_dead(struct observation *o)
+{
+    o->state = OBS_DEAD;
+    o->reason = REASON_BACKEND_DIED;
+}

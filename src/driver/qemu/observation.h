@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What QEMU says of a guest, in the words of core/driver.h. */
+#ifndef DRIVER_QEMU_OBSERVATION_H
+#define DRIVER_QEMU_OBSERVATION_H
+
+#include "core/driver.h"
+#include "driver/qemu/meta.h"
+
+/* Everything but state and reason, and the CPU time from the process. */
+void observation_init(struct observation *ret, const struct meta *meta);
+
+/* State and reason for a word of query-status. dirfd is the domain's folder: why a guest ended,
+ * and whether it stands still on purpose after a save, is written there. */
+void observation_set_status(struct observation *o, int dirfd, const char *status);
+
+/* Its process has died. */
+void observation_set_dead(struct observation *o);
+
+/* For tests: the reason that a journal's last SHUTDOWN event gives; len bytes of QMP lines. */
+enum reason observation_journal_reason(const char *text, size_t len);
+
+#endif

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+#include "driver/qemu/observe.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "driver/qemu/folder.h"
+#include "driver/qemu/host.h"
+#include "driver/qemu/meta.h"
+#include "driver/qemu/observation.h"
+#include "driver/qemu/qmp.h"
+
+/* One domain that is watched. It is what list found in the folder; when the folder is another (the
+ * domain was ended and made again) the entry is thrown away and made anew. */
+struct watched {
+    struct list link; /* observer.domains */
+    struct meta meta;
+    ino_t inode;      /* of meta.json, by which another one is told */
+    struct timespec mtime;
+    int dirfd;        /* owned, as are the next two; -1 when there is none */
+    int pidfd;        /* -1: it is dead */
+    int events;       /* the connection to events.sock; -1: not connected */
+    struct qmp_lines lines;
+    bool seen;        /* in this round of list */
+    bool asked;       /* query-status is on its way */
+    bool answered;    /* status is of this round */
+    char status[QMP_STATUS_MAX];
+};
+
+struct observer {
+    struct list domains; /* watched.link */
+    int epoll;           /* owned */
+    bool changed;        /* an event came while list was reading answers */
+};
+
+/* The events that mean "look again" (qapi/run-state.json and others in QEMU's source). */
+static const char *const telling[] = {
+    "STOP",           "RESUME",         "SHUTDOWN",  "RESET", "POWERDOWN",
+    "SUSPEND",        "SUSPEND_DISK",   "WAKEUP",    "GUEST_PANICKED", "GUEST_CRASHLOADED",
+    "BLOCK_IO_ERROR", "BALLOON_CHANGE", "WATCHDOG",  "MIGRATION",
+};
+
+struct observer *observer_new(void)
+{
+    struct observer *observer = x_calloc(1, sizeof *observer);
+
+    list_init(&observer->domains);
+    observer->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return observer;
+}
+
+static int add_to_epoll(struct observer *observer, int fd, struct watched *w)
+{
+    struct epoll_event want = {.events = EPOLLIN, .data.ptr = w};
+
+    return epoll_ctl(observer->epoll, EPOLL_CTL_ADD, fd, &want);
+}
+
+/* Closing alone would leave it in the epoll set while a child that is being started still has its
+ * copy, and with it a pointer to what may be freed. */
+static void close_watched(struct observer *observer, int *fd)
+{
+    if (*fd < 0)
+        return;
+    epoll_ctl(observer->epoll, EPOLL_CTL_DEL, *fd, NULL);
+    close(*fd);
+    *fd = -1;
+}
+
+static void disconnect(struct observer *observer, struct watched *w)
+{
+    close_watched(observer, &w->events);
+    qmp_lines_finish(&w->lines);
+    w->asked = false;
+}
+
+static void watched_free(struct observer *observer, struct watched *w)
+{
+    list_remove(&w->link);
+    disconnect(observer, w);
+    close_watched(observer, &w->pidfd);
+    if (w->dirfd >= 0)
+        close(w->dirfd);
+    free(w);
+}
+
+void observer_free(struct observer *observer)
+{
+    if (!observer)
+        return;
+    LIST_EACH (&observer->domains, w, struct watched, link)
+        watched_free(observer, w);
+    close(observer->epoll);
+    free(observer);
+}
+
+/* ---- the set of domains ---- */
+
+static struct watched *find(struct observer *observer, const char *uuid)
+{
+    LIST_EACH (&observer->domains, w, struct watched, link)
+        if (str_eq(w->meta.ref.uuid, uuid))
+            return w;
+    return NULL;
+}
+
+static bool same_meta(const struct watched *w, const struct stat *st)
+{
+    return w->inode == st->st_ino && w->mtime.tv_sec == st->st_mtim.tv_sec &&
+           w->mtime.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* A folder that cannot be read is left to `destroy`; it has no domain that anybody knows. */
+static void add_domain(struct observer *observer, int dirfd, const struct stat *st)
+{
+    struct watched *w = x_calloc(1, sizeof *w);
+    struct err e;
+
+    list_init(&w->link);
+    w->dirfd = dirfd;
+    w->pidfd = w->events = -1;
+    w->inode = st->st_ino;
+    w->mtime = st->st_mtim;
+    if (meta_read(dirfd, &w->meta, &e) < 0) {
+        watched_free(observer, w);
+        return;
+    }
+    if (proc_open(w->meta.pid, w->meta.start, &w->pidfd, &e) == 0)
+        add_to_epoll(observer, w->pidfd, w);
+    w->seen = true;
+    list_append(&observer->domains, &w->link);
+}
+
+static void visit(struct driver_handle *h, const char *uuid)
+{
+    struct observer *observer = h->observer;
+    struct watched *w = find(observer, uuid);
+    AUTO_FREE char *path = x_asprintf("%s/%s", uuid, FOLDER_META);
+    struct stat st;
+    struct err e;
+    int dirfd;
+
+    if (fstatat(h->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    if (w && same_meta(w, &st)) {
+        w->seen = true;
+        return;
+    }
+    if (w)
+        watched_free(observer, w);
+    if (folder_open(h->dirfd, uuid, &dirfd, &e) == 0)
+        add_domain(observer, dirfd, &st);
+}
+
+static int scan(struct driver_handle *h, struct err *e)
+{
+    int fd = openat(h->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+
+    if (!dir) {
+        if (fd >= 0)
+            close(fd);
+        return err_errno(e, ERR_FAILED, errno, "cannot read the folder %s", h->dir);
+    }
+    LIST_EACH (&h->observer->domains, w, struct watched, link)
+        w->seen = w->answered = false;
+    while ((entry = readdir(dir)))
+        if (ident_uuid_valid(entry->d_name))
+            visit(h, entry->d_name);
+    closedir(dir);
+    LIST_EACH (&h->observer->domains, w, struct watched, link)
+        if (!w->seen)
+            watched_free(h->observer, w);
+    return 0;
+}
+
+/* ---- the conversation ---- */
+
+static void died(struct observer *observer, struct watched *w)
+{
+    if (w->pidfd < 0)
+        return;
+    proc_reap(w->pidfd);
+    close_watched(observer, &w->pidfd);
+    disconnect(observer, w);
+}
+
+/* QEMU takes commands before it has said its greeting, so one write does for all three. */
+static void ask(struct observer *observer, struct watched *w, bool hello)
+{
+    static const char enter[] = "{\"execute\":\"qmp_capabilities\",\"id\":1}\n";
+    static const char query[] = "{\"execute\":\"query-status\",\"id\":2}\n";
+    char text[sizeof enter + sizeof query];
+    int len = snprintf(text, sizeof text, "%s%s", hello ? enter : "", query);
+
+    /* At most one question is ever on its way, so it fits; else the connection is of no use. */
+    w->asked = send(w->events, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) == len;
+    if (!w->asked)
+        disconnect(observer, w);
+}
+
+static void question(struct observer *observer, struct watched *w)
+{
+    struct err e;
+    bool hello = w->events < 0;
+
+    if (w->pidfd < 0 || w->asked)
+        return;
+    if (hello && (folder_connect(w->dirfd, FOLDER_EVENTS, &w->events, &e) < 0 ||
+                  add_to_epoll(observer, w->events, w) < 0)) {
+        disconnect(observer, w);
+        return;
+    }
+    ask(observer, w, hello);
+}
+
+/* Returns whether it tells of a change. */
+static bool take(struct watched *w, const json_t *message)
+{
+    const char *event = json_get_string(message, "event", NULL);
+
+    if (event) {
+        for (size_t i = 0; i < ARRAY_LEN(telling); i++)
+            if (str_eq(telling[i], event))
+                return true;
+        return false;
+    }
+    if (json_get_int(message, "id", 0) != 2)
+        return false;
+    w->asked = false;
+    const char *status = json_get_string(json_object_get(message, "return"), "status", NULL);
+    w->answered = status && str_copy(w->status, sizeof w->status, status);
+    return false;
+}
+
+/* Reads what is there. Returns whether an event told of a change. One that sends what is no QMP is
+ * cut off; the next round of list connects anew. */
+static bool pump(struct observer *observer, struct watched *w)
+{
+    bool changed = false;
+    struct err e;
+    int got = qmp_lines_read(&w->lines, w->events, &e);
+
+    while (got > 0) {
+        AUTO_JSON json_t *message = NULL;
+        got = qmp_lines_next(&w->lines, &message, &e);
+        if (got > 0)
+            changed = take(w, message) || changed;
+    }
+    if (got < 0)
+        disconnect(observer, w);
+    return changed;
+}
+
+/* ---- list ---- */
+
+static bool owes_answer(const struct watched *w)
+{
+    return w->pidfd >= 0 && w->events >= 0 && w->asked && !w->answered;
+}
+
+/* Reads from all who owe an answer until they have given it or the time is over. */
+static void collect(struct observer *observer, const struct op *op)
+{
+    size_t count = 0, waiting;
+
+    LIST_EACH (&observer->domains, w, struct watched, link)
+        count++;
+    AUTO_FREE struct pollfd *fds = x_calloc(count + 1, sizeof *fds);
+    AUTO_FREE struct watched **who = x_calloc(count + 1, sizeof *who);
+    for (;;) {
+        waiting = 0;
+        LIST_EACH (&observer->domains, w, struct watched, link) {
+            if (!owes_answer(w))
+                continue;
+            fds[waiting] = (struct pollfd){.fd = w->events, .events = POLLIN};
+            who[waiting++] = w;
+        }
+        int left = clock_left_ms(op->deadline_ms);
+        if (waiting == 0 || left == 0)
+            return;
+        int n = poll(fds, waiting, left);
+        if (n < 0 && errno != EINTR)
+            return;
+        for (size_t i = 0; n > 0 && i < waiting; i++)
+            if (fds[i].revents && pump(observer, who[i]))
+                observer->changed = true;
+    }
+}
+
+static void observe(struct observer *observer, struct watched *w, struct observation *ret)
+{
+    struct pollfd end = {.fd = w->pidfd, .events = POLLIN};
+
+    if (w->pidfd >= 0 && poll(&end, 1, 0) > 0)
+        died(observer, w);
+    observation_init(ret, &w->meta);
+    if (w->pidfd < 0)
+        observation_set_dead(ret);
+    else if (w->answered)
+        observation_set_status(ret, w->dirfd, w->status);
+}
+
+int observe_list(struct driver_handle *h, const struct op *op, struct observation **ret,
+                 size_t *ret_count, struct err *e)
+{
+    struct observer *observer = h->observer;
+    size_t count = 0;
+
+    if (scan(h, e) < 0)
+        return -1;
+    LIST_EACH (&observer->domains, w, struct watched, link) {
+        question(observer, w);
+        count++;
+    }
+    collect(observer, op);
+    struct observation *all = x_calloc(count + 1, sizeof *all);
+    size_t i = 0;
+    LIST_EACH (&observer->domains, w, struct watched, link)
+        observe(observer, w, &all[i++]);
+    *ret = all;
+    *ret_count = count;
+    return 0;
+}
+
+/* ---- watch ---- */
+
+/* Which of a domain's two descriptors it was is asked of them: reading one that has nothing costs
+ * nothing. */
+static bool handle(struct observer *observer, struct watched *w)
+{
+    struct pollfd end = {.fd = w->pidfd, .events = POLLIN};
+    bool owed = w->asked;
+    bool changed = false;
+
+    /* An answer that comes only now is of a QEMU that was hung: its state is known again. */
+    if (w->events >= 0)
+        changed = pump(observer, w) || (owed && !w->asked);
+    if (w->pidfd >= 0 && poll(&end, 1, 0) > 0) {
+        died(observer, w);
+        changed = true;
+    }
+    return changed || w->events < 0;
+}
+
+static int drain_events(struct observer *observer, bool *ret_changed, struct err *e)
+{
+    struct epoll_event ready[64];
+    int n = epoll_wait(observer->epoll, ready, ARRAY_LEN(ready), 0);
+
+    if (n < 0 && errno != EINTR)
+        return err_errno(e, ERR_FAILED, errno, "cannot wait for QEMU");
+    for (int i = 0; i < n; i++)
+        *ret_changed = handle(observer, ready[i].data.ptr) || *ret_changed;
+    return 0;
+}
+
+int observe_watch(struct driver_handle *h, int wake_fd, struct err *e)
+{
+    struct observer *observer = h->observer;
+    struct pollfd fds[] = {{.fd = observer->epoll, .events = POLLIN},
+                           {.fd = wake_fd, .events = POLLIN}};
+    bool changed = observer->changed;
+
+    observer->changed = false;
+    while (!changed) {
+        if (poll(fds, ARRAY_LEN(fds), -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            return err_errno(e, ERR_FAILED, errno, "cannot wait for QEMU");
+        }
+        if (fds[1].revents)
+            return 0;
+        if (drain_events(observer, &changed, e) < 0)
+            return -1;
+    }
+    return 1;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* All domains at once, and the wait for a change. All of this is the observer thread's alone. */
+#ifndef DRIVER_QEMU_OBSERVE_H
+#define DRIVER_QEMU_OBSERVE_H
+
+#include "core/driver.h"
+
+struct observer;
+
+struct observer *observer_new(void);
+void observer_free(struct observer *observer); /* also NULL */
+
+/* `list` and `watch` of core/driver.h. */
+int observe_list(struct driver_handle *h, const struct op *op, struct observation **ret,
+                 size_t *ret_count, struct err *e);
+int observe_watch(struct driver_handle *h, int wake_fd, struct err *e);
+
+#endif

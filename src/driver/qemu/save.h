@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* `save`, `save_undo` and `dump_core` of core/driver.h. */
+#ifndef DRIVER_QEMU_SAVE_H
+#define DRIVER_QEMU_SAVE_H
+
+#include "core/driver.h"
+
+int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+              const struct op *op, struct err *e);
+int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused,
+              const struct op *op, struct err *e);
+int save_dump_core(struct driver_handle *h, const struct domain_ref *ref, int fd,
+                   const struct op *op, struct err *e);
+
+#endif

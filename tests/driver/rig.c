@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include "rig.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum { STEP_MS = 10 };
+
+static void nap(void)
+{
+    poll(NULL, 0, STEP_MS);
+}
+
+/* ---- Traces ---- */
+
+static void add_tree(const char *path, struct str *to)
+{
+    struct dirent **entries;
+    int n = scandir(path, &entries, NULL, alphasort);
+
+    for (int i = 0; i < n; i++) {
+        const char *name = entries[i]->d_name;
+        if (!str_eq(name, ".") && !str_eq(name, "..")) {
+            AUTO_FREE char *child = x_asprintf("%s/%s", path, name);
+            str_addf(to, "%s\n", child);
+            if (entries[i]->d_type == DT_DIR)
+                add_tree(child, to);
+        }
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+}
+
+/* Processes with the rig's folder in their arguments; it is in those of no other. */
+static void add_processes(const char *folder, struct str *to)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        char path[64], text[8192];
+        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || strlen(entry->d_name) > 20)
+            continue;
+        snprintf(path, sizeof path, "/proc/%.20s/cmdline", entry->d_name);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        ssize_t n = read(fd, text, sizeof text);
+        close(fd);
+        if (n > 0 && memmem(text, (size_t)n, folder, strlen(folder)))
+            str_addf(to, "process %s\n", entry->d_name);
+    }
+    closedir(dir);
+}
+
+static char *traces(struct rig *r)
+{
+    struct str text = {0};
+
+    add_tree(r->folder, &text);
+    add_processes(r->folder, &text);
+    return str_take(&text);
+}
+
+void rig_expect_no_trace(struct rig *r)
+{
+    AUTO_FREE char *now = traces(r);
+
+    assert_string_equal(now, r->before);
+}
+
+/* ---- Rig ---- */
+
+static void open_driver(struct rig *r)
+{
+    struct err e;
+
+    EXPECT_OK(r->driver->open(&r->options, &r->handle, &e));
+}
+
+struct rig *rig_open(const struct subject *subject)
+{
+    struct rig *r = x_calloc(1, sizeof *r);
+    struct err e;
+
+    r->subject = subject;
+    r->driver = subject->driver;
+    r->folder = x_strdup("/tmp/reeve-conformance.XXXXXX");
+    assert_non_null(mkdtemp(r->folder));
+    /* The user that guests' processes run as must come through. */
+    assert_int_equal(chmod(r->folder, 0755), 0);
+    r->run_dir = x_asprintf("%s/run", r->folder);
+    r->state_dir = x_asprintf("%s/state", r->folder);
+    assert_int_equal(mkdir(r->run_dir, 0755), 0);
+    assert_int_equal(mkdir(r->state_dir, 0755), 0);
+    r->options = (struct driver_options){.run_dir = r->run_dir, .state_dir = r->state_dir};
+    EXPECT_OK(r->driver->probe(&r->options, &e));
+    open_driver(r);
+    r->before = traces(r);
+    return r;
+}
+
+void rig_reopen(struct rig *r)
+{
+    if (r->handle)
+        r->driver->close(r->handle);
+    r->handle = NULL;
+    open_driver(r);
+}
+
+void rig_close(struct rig *r)
+{
+    struct observation *all = NULL;
+    size_t count = 0;
+    struct err e;
+    struct op op = rig_op(r);
+
+    if (!r->handle)
+        open_driver(r);
+    EXPECT_OK(r->driver->list(r->handle, &op, &all, &count, &e));
+    for (size_t i = 0; i < count; i++)
+        EXPECT_OK(r->driver->destroy(r->handle, &all[i].ref, &op, &e));
+    free(all);
+    rig_expect_no_trace(r);
+    r->driver->close(r->handle);
+    EXPECT_OK(fs_remove_tree(AT_FDCWD, r->folder, &e));
+    free(r->folder);
+    free(r->run_dir);
+    free(r->state_dir);
+    free(r->before);
+    free(r);
+}
+
+struct op rig_op(struct rig *r)
+{
+    return op_within(r->subject->boot_ms);
+}
+
+/* ---- Guests ---- */
+
+struct guest *guest_new(struct rig *r, enum behaviour b)
+{
+    struct guest *g = x_calloc(1, sizeof *g);
+    struct conf *conf = x_calloc(1, sizeof *conf);
+
+    g->rig = r;
+    g->console = -1;
+    g->seen = -1;
+    g->conf = conf;
+    g->ref.id = ++r->last_id;
+    ident_uuid_draw(g->ref.uuid);
+    snprintf(g->ref.name, sizeof g->ref.name, "guest.%u:a+b", g->ref.id);
+    conf->name = x_strdup(g->ref.name);
+    str_copy(conf->uuid, sizeof conf->uuid, g->ref.uuid);
+    conf->memory_kib = conf->max_memory_kib = 96 * 1024;
+    conf->vcpus = conf->max_vcpus = 1;
+    r->subject->prepare(conf, b);
+    g->args = (struct create_args){
+        .ref = g->ref,
+        .conf = conf,
+        .directory = r->folder,
+        .user = {.uid = getuid(), .gid = getgid()}
+    };
+    return g;
+}
+
+void guest_free(struct guest *g)
+{
+    if (g->console >= 0)
+        close(g->console);
+    conf_free(g->conf);
+    free(g);
+}
+
+void guest_create(struct guest *g)
+{
+    struct rig *r = g->rig;
+    struct op op = rig_op(r);
+    struct observation seen;
+    struct err e;
+
+    EXPECT_OK(r->driver->create(r->handle, &g->args, &op, &seen, &e));
+    assert_string_equal(seen.ref.uuid, g->ref.uuid);
+    assert_int_equal(seen.state, OBS_PAUSED);
+    r->subject->attach(g);
+}
+
+struct guest *guest_running(struct rig *r, enum behaviour b)
+{
+    struct guest *g = guest_new(r, b);
+
+    guest_create(g);
+    guest_unpause(g);
+    guest_await_above(g, r->subject->enough);
+    return g;
+}
+
+void guest_pause(struct guest *g)
+{
+    struct op op = rig_op(g->rig);
+    struct err e;
+
+    EXPECT_OK(g->rig->driver->pause(g->rig->handle, &g->ref, &op, &e));
+}
+
+void guest_unpause(struct guest *g)
+{
+    struct op op = rig_op(g->rig);
+    struct err e;
+
+    EXPECT_OK(g->rig->driver->unpause(g->rig->handle, &g->ref, &op, &e));
+}
+
+void guest_destroy(struct guest *g)
+{
+    struct op op = rig_op(g->rig);
+    struct err e;
+
+    if (g->console >= 0)
+        close(g->console);
+    g->console = -1;
+    EXPECT_OK(g->rig->driver->destroy(g->rig->handle, &g->ref, &op, &e));
+}
+
+struct observation guest_info(struct guest *g)
+{
+    struct op op = rig_op(g->rig);
+    struct observation seen;
+    struct err e;
+
+    EXPECT_OK(g->rig->driver->info(g->rig->handle, &g->ref, &op, &seen, &e));
+    return seen;
+}
+
+struct observation guest_await(struct guest *g, enum observed state)
+{
+    int64_t deadline = clock_mono_ms() + g->rig->subject->boot_ms;
+    struct observation seen;
+
+    while ((seen = guest_info(g)).state != state) {
+        if (clock_mono_ms() > deadline)
+            fail_msg("state %d did not come; it is %d", (int)state, (int)seen.state);
+        nap();
+    }
+    return seen;
+}
+
+bool guest_listed(struct guest *g, struct observation *ret)
+{
+    struct op op = rig_op(g->rig);
+    struct observation *all;
+    size_t count;
+    struct err e;
+    bool found = false;
+
+    EXPECT_OK(g->rig->driver->list(g->rig->handle, &op, &all, &count, &e));
+    for (size_t i = 0; i < count; i++) {
+        if (!str_eq(all[i].ref.uuid, g->ref.uuid))
+            continue;
+        assert_false(found);
+        found = true;
+        *ret = all[i];
+    }
+    free(all);
+    return found;
+}
+
+/* ---- Counters ---- */
+
+void guest_await_above(struct guest *g, int64_t value)
+{
+    int64_t deadline = clock_mono_ms() + g->rig->subject->boot_ms, seen;
+
+    while ((seen = g->rig->subject->value(g)) <= value) {
+        if (clock_mono_ms() > deadline)
+            fail_msg("the counter does not go above %lld; it is at %lld", (long long)value,
+                     (long long)seen);
+        nap();
+    }
+}
+
+void guest_await_over(struct guest *g, int64_t below)
+{
+    int64_t deadline = clock_mono_ms() + g->rig->subject->boot_ms, seen;
+
+    while ((seen = g->rig->subject->value(g)) >= below || seen < 0) {
+        if (clock_mono_ms() > deadline)
+            fail_msg("the counter does not start over below %lld; it is at %lld", (long long)below,
+                     (long long)seen);
+        nap();
+    }
+}
+
+int64_t guest_expect_standing(struct guest *g)
+{
+    const struct subject *subject = g->rig->subject;
+    int64_t end = clock_mono_ms() + subject->window_ms, value = subject->value(g);
+
+    /* What was on its way when the guest stopped may still come in. */
+    while (clock_mono_ms() < end) {
+        nap();
+        value = subject->value(g);
+    }
+    end = clock_mono_ms() + subject->window_ms;
+    while (clock_mono_ms() < end) {
+        nap();
+        assert_int_equal(subject->value(g), value);
+    }
+    return value;
+}
+
+void guest_expect_goes_on(struct guest *g, int64_t value, bool fresh)
+{
+    const struct subject *subject = g->rig->subject;
+    int64_t deadline = clock_mono_ms() + subject->boot_ms, seen;
+
+    if (fresh) {
+        g->seen = -1;
+        g->line_len = 0;
+        subject->attach(g);
+    }
+    int64_t begun = clock_mono_ms();
+    guest_unpause(g);
+    while ((seen = subject->value(g)) < 0 || seen == value) {
+        if (clock_mono_ms() > deadline)
+            fail_msg("the counter does not go on from %lld", (long long)value);
+        nap();
+    }
+    int64_t most = value + subject->slack + (clock_mono_ms() - begun) / subject->count_ms;
+    if (seen < value || seen > most)
+        fail_msg("the counter goes on at %lld, not at %lld", (long long)seen, (long long)value);
+}
+
+void guest_expect_runs(struct guest *g)
+{
+    assert_int_equal(guest_info(g).state, OBS_RUNNING);
+    guest_await_above(g, g->rig->subject->value(g));
+}
+
+/* ---- Pumps ---- */
+
+static void *pump_main(void *arg)
+{
+    struct pump *p = arg;
+    char buf[65536];
+    struct err e;
+    ssize_t n;
+
+    while ((n = read(p->from, buf, sizeof buf)) > 0 || (n < 0 && errno == EINTR)) {
+        if (n > 0 && fs_write_all(p->to, buf, (size_t)n, "the pump's target", &e) < 0)
+            break;
+    }
+    close(p->from);
+    close(p->to);
+    return NULL;
+}
+
+void pump_start(struct pump *p, int from, int to)
+{
+    p->from = from;
+    p->to = to;
+    assert_int_equal(pthread_create(&p->thread, NULL, pump_main, p), 0);
+}
+
+void pump_join(struct pump *p)
+{
+    pthread_join(p->thread, NULL);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The two subjects. A simulated guest's counter is the processor time that the driver tells, in
+ * milliseconds; a real one's is what the test guest writes on its console. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "rig.h"
+
+const char *subject_guest_dir;
+
+/* ---- null ---- */
+
+/* More than a pipe holds, so that a save to one that nobody reads lasts. */
+#define NULL_WORDS "null.save-bytes=300000"
+
+static void null_prepare(struct conf *conf, enum behaviour b)
+{
+    static const char *const words[] = {
+        [PLAIN] = "",
+        [DEAF] = "null.ignore-power",
+        [POWERS_OFF] = "null.poweroff-after=1000",
+        [REBOOTS] = "null.reboot-after=1000",
+        [CRASHES] = "null.crash-after=1000",
+        [CANNOT_BE_MADE] = "null.create=fail null.restore=fail",
+    };
+
+    conf->cmdline = x_asprintf(NULL_WORDS " %s", words[b]);
+}
+
+static void null_provoke(struct guest *g, enum behaviour b)
+{
+    (void)g; /* it is in its plan already */
+    (void)b;
+}
+
+static void null_attach(struct guest *g)
+{
+    (void)g;
+}
+
+static int64_t null_value(struct guest *g)
+{
+    return (int64_t)(guest_info(g).cpu_ns / 1000000);
+}
+
+const struct subject subject_null = {
+    .driver = &driver_null,
+    .boot_ms = 20000,
+    .window_ms = 60,
+    .enough = 100,
+    .slack = 20,
+    .count_ms = 1,
+    .parallel = 16,
+    .prepare = null_prepare,
+    .provoke = null_provoke,
+    .attach = null_attach,
+    .value = null_value,
+};
+
+/* ---- qemu ---- */
+
+static void qemu_prepare(struct conf *conf, enum behaviour b)
+{
+    conf->kernel =
+        x_asprintf("%s/%s", subject_guest_dir, b == CANNOT_BE_MADE ? "no-such-file" : "vmlinuz");
+    conf->ramdisk = x_asprintf("%s/initrd.gz", subject_guest_dir);
+    conf->cmdline = x_strdup("console=ttyS0 quiet");
+    conf->serials = x_calloc(1, sizeof *conf->serials);
+    conf->serials[conf->serial_count++] = x_strdup("pty");
+    conf->accel = CONF_ACCEL_TCG;
+    /* A reboot that the driver itself does not follow up stands as an end. */
+    conf->on_reboot = b == REBOOTS ? CONF_DESTROY : CONF_RESTART;
+}
+
+static void qemu_attach(struct guest *g)
+{
+    struct err e;
+
+    if (g->console >= 0)
+        close(g->console);
+    g->console = -1;
+    EXPECT_OK(g->rig->driver->console(g->rig->handle, &g->ref, &g->console, &e));
+    assert_int_equal(fcntl(g->console, F_SETFL, O_NONBLOCK), 0);
+}
+
+static void see_line(struct guest *g)
+{
+    const char *count = strstr(g->line, "count ");
+
+    if (count)
+        g->seen = strtoll(count + strlen("count "), NULL, 10);
+}
+
+static int64_t qemu_value(struct guest *g)
+{
+    char buf[4096];
+    ssize_t n;
+
+    while ((n = read(g->console, buf, sizeof buf)) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            if (buf[i] == '\n' || g->line_len == sizeof g->line - 1) {
+                g->line[g->line_len] = '\0';
+                g->line_len = 0;
+                see_line(g);
+            } else {
+                g->line[g->line_len++] = buf[i];
+            }
+        }
+    }
+    if (n < 0)
+        assert_int_equal(errno, EAGAIN);
+    return g->seen;
+}
+
+static void qemu_provoke(struct guest *g, enum behaviour b)
+{
+    static const char *const commands[] = {
+        [PLAIN] = "",
+        [DEAF] = "\nignore-power\n",
+        [POWERS_OFF] = "\npoweroff\n",
+        [REBOOTS] = "\nreboot\n",
+        [CRASHES] = "\ncrash\n",
+        [CANNOT_BE_MADE] = "",
+    };
+    struct err e;
+
+    EXPECT_OK(fs_write_all(g->console, commands[b], strlen(commands[b]), "the console", &e));
+}
+
+const struct subject subject_qemu = {
+    .driver = &driver_qemu,
+    .boot_ms = 120000,
+    .window_ms = 700,
+    .enough = 5,
+    .slack = 4,
+    .count_ms = 150,
+    .parallel = 2,
+    .prepare = qemu_prepare,
+    .provoke = qemu_provoke,
+    .attach = qemu_attach,
+    .value = qemu_value,
+};
