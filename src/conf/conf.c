@@ -113,7 +113,7 @@ static const struct key *find_row(const char *name)
     return NULL;
 }
 
-/* Ours are never taken by another tool, so an unknown one is a slip of the pen. */
+/* Other names are as "", which is near to nothing. */
 static const char *own_key_name(size_t i)
 {
     static const char none[] = "";
@@ -122,6 +122,7 @@ static const char *own_key_name(size_t i)
     return name && !str_starts(name, own_prefix) ? none : name;
 }
 
+/* A key of ours means nothing to another tool, so an unknown one is a slip of the pen. */
 static int unknown_key(struct parse *p, const struct setting *setting, struct err *e)
 {
     struct place at = setting_place(p, setting);
@@ -131,8 +132,6 @@ static int unknown_key(struct parse *p, const struct setting *setting, struct er
     if (!own && place_warned_enough(p->warnings))
         return 0;
     const char *near = str_nearest(setting->key, own ? own_key_name : conf_key_name);
-    if (near && !*near)
-        near = NULL;
     place_show(setting->key, shown);
     if (!own) {
         place_warn(p->warnings, &at, "%s is not a known key and does nothing%s%s%s", shown,

@@ -272,6 +272,8 @@ static void limits(void **state)
     refuse(name, ERR_BAD_CONFIG, 1, "name", "129 bytes");
     AUTO_FREE char *kernel = repeated("kernel = '", "k", 4096, "'");
     refuse(kernel, ERR_BAD_CONFIG, 1, "kernel", "4096 bytes are too long; at most 4095");
+    AUTO_FREE char *target = repeated("disk = ['vdev=xvda,target=", "t", 4096, "']");
+    refuse(target, ERR_BAD_CONFIG, 1, "disk", "4096 bytes long; at most 4095");
     AUTO_FREE char *ports = repeated("serial = [", "'pty',", 5, "]");
     refuse(ports, ERR_BAD_CONFIG, 1, "serial", "more than 4");
     AUTO_FREE char *vifs = repeated("vif = [", "'',", 33, "]");
@@ -433,6 +435,19 @@ static void merge_texts(void **state)
     finish(&o);
 }
 
+/* The end of a long file name is shown, and the mistake behind it still has room. */
+static void long_file_name(void **state)
+{
+    AUTO_FREE char *file = repeated("", "/folder", 500, "/web1.cfg");
+    struct outcome o = {0};
+
+    (void)state;
+    assert_int_equal(conf_parse("vcpus = 0", 9, file, NULL, 0, "qemu", &o.conf, &o.warnings, &o.e),
+                     -1);
+    assert_true(str_starts(o.e.msg, "...") && strstr(o.e.msg, "/web1.cfg:1: vcpus: 0 is out of"));
+    finish(&o);
+}
+
 static void unknown_driver(void **state)
 {
     struct outcome o;
@@ -461,6 +476,7 @@ int main(void)
         cmocka_unit_test(bad_words),
         cmocka_unit_test(merge_is_parse),
         cmocka_unit_test(merge_texts),
+        cmocka_unit_test(long_file_name),
         cmocka_unit_test(unknown_driver),
     };
 
