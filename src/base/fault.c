@@ -17,21 +17,21 @@ static struct {
     const char *name;
     enum action action;
 } points[] = {
-    {"start.intent", NOTHING},     /* the job is in the store, no guest yet */
-    {"start.created", NOTHING},    /* the guest exists, paused */
-    {"start.committed", NOTHING},  /* the record says running, the guest is still paused */
-    {"save.intent", NOTHING},      /* the job and the temporary name are in the store */
-    {"save.stopped", NOTHING},     /* the stream is written, the guest stands still */
-    {"save.renamed", NOTHING},     /* the image has its name, the store does not know it */
-    {"save.committed", NOTHING},   /* the store knows the image, the guest still exists */
-    {"resume.intent", NOTHING},    /* the job is in the store, the image untouched */
-    {"resume.loaded", NOTHING},    /* the guest is loaded, paused; the image is unclaimed */
-    {"resume.claimed", NOTHING},   /* the image is NAME.spent, no vCPU has run */
+    {"start.intent",     NOTHING}, /* the job is in the store, no guest yet */
+    {"start.created",    NOTHING}, /* the guest exists, paused */
+    {"start.committed",  NOTHING}, /* the record says running, the guest is still paused */
+    {"save.intent",      NOTHING}, /* the job and the temporary name are in the store */
+    {"save.stopped",     NOTHING}, /* the stream is written, the guest stands still */
+    {"save.renamed",     NOTHING}, /* the image has its name, the store does not know it */
+    {"save.committed",   NOTHING}, /* the store knows the image, the guest still exists */
+    {"resume.intent",    NOTHING}, /* the job is in the store, the image untouched */
+    {"resume.loaded",    NOTHING}, /* the guest is loaded, paused; the image is unclaimed */
+    {"resume.claimed",   NOTHING}, /* the image is NAME.spent, no vCPU has run */
     {"resume.committed", NOTHING}, /* the store says running, the guest is still paused */
-    {"resume.running", NOTHING},   /* the guest runs, the spent image is still there */
-    {"destroy.intent", NOTHING},   /* the job is in the store, the guest exists */
-    {"destroy.gone", NOTHING},     /* the guest is gone, the store does not know it */
-    {"store.commit", NOTHING},     /* before a group commit */
+    {"resume.running",   NOTHING}, /* the guest runs, the spent image is still there */
+    {"destroy.intent",   NOTHING}, /* the job is in the store, the guest exists */
+    {"destroy.gone",     NOTHING}, /* the guest is gone, the store does not know it */
+    {"store.commit",     NOTHING}, /* before a group commit */
 };
 static bool armed;
 

@@ -9,7 +9,8 @@
 
 #include "base/err.h"
 
-/* Reads REEVE_FAULT once, at start. Sets ERR_BAD_REQUEST for a point or action that is not known. */
+/* Reads REEVE_FAULT once, at start. Sets ERR_BAD_REQUEST for a point or action that is not known.
+ */
 int fault_init(struct err *e) MUST_CHECK;
 
 /* At the named point: does not return under =kill (SIGKILL to this process); sets ERR_FAILED and

@@ -101,8 +101,10 @@ int fs_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len,
         return err_set(e, ERR_FAILED, "cannot read %s: it is %s, not a file", path,
                        S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
     if ((uintmax_t)st.st_size > max)
-        return err_set(e, ERR_TOO_LARGE, "cannot read %s: it has %jd bytes; at most %zu are "
-                       "allowed", path, (intmax_t)st.st_size, max);
+        return err_set(e, ERR_TOO_LARGE,
+                       "cannot read %s: it has %jd bytes; at most %zu are "
+                       "allowed",
+                       path, (intmax_t)st.st_size, max);
     /* A file of /proc says 0 and a file may grow: the bound is on what is read. */
     size_t size = (size_t)st.st_size;
     size_t cap = size > 0 ? size + 1 : (max < 65536 ? max + 1 : 65536);
@@ -226,8 +228,10 @@ int fs_as_begin(const struct fs_user *user, struct err *e)
     acting = true;
     if (set_groups((size_t)count, groups) < 0 || !set_fs_ids(user->uid, user->gid)) {
         fs_as_end();
-        return err_set(e, ERR_NOT_ALLOWED, "cannot act with the rights of uid %u: the daemon is "
-                       "not root", user->uid);
+        return err_set(e, ERR_NOT_ALLOWED,
+                       "cannot act with the rights of uid %u: the daemon is "
+                       "not root",
+                       user->uid);
     }
     return 0;
 }

@@ -27,8 +27,8 @@ int fs_replace(int dirfd, const char *name, const void *data, size_t len, mode_t
 /* Reads a regular file whole: not a folder, FIFO or device, at most max bytes. *ret_text is owned
  * by the caller and ended by NUL (which *ret_len does not count). Sets ERR_FAILED or
  * ERR_TOO_LARGE; the message names path. */
-int fs_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len, struct err *e)
-    MUST_CHECK;
+int fs_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len,
+                 struct err *e) MUST_CHECK;
 
 int fs_sync_dir(int dirfd, const char *what, struct err *e) MUST_CHECK;
 

@@ -10,7 +10,8 @@
 
 #include "base/str.h"
 
-static const char name_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:+-";
+static const char name_bytes[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:+-";
 
 int ident_name_check(const char *name, struct err *e)
 {
@@ -19,22 +20,30 @@ int ident_name_check(const char *name, struct err *e)
     if (len == 0)
         return err_set(e, ERR_BAD_REQUEST, "the domain name is empty");
     if (len > IDENT_NAME_MAX)
-        return err_set(e, ERR_BAD_REQUEST, "the domain name is %zu bytes long; at most %d are "
-                       "allowed", len, IDENT_NAME_MAX);
+        return err_set(e, ERR_BAD_REQUEST,
+                       "the domain name is %zu bytes long; at most %d are "
+                       "allowed",
+                       len, IDENT_NAME_MAX);
     size_t good = strspn(name, name_bytes);
     AUTO_STR struct str shown = {0};
     str_add_escaped(&shown, name, len);
     if (good < len)
-        return err_set(e, ERR_BAD_REQUEST, "%s is not a domain name: byte %zu is not one of "
-                       "A-Z a-z 0-9 _ . : + -", shown.data, good + 1);
+        return err_set(e, ERR_BAD_REQUEST,
+                       "%s is not a domain name: byte %zu is not one of "
+                       "A-Z a-z 0-9 _ . : + -",
+                       shown.data, good + 1);
     if (name[0] == '-')
         return err_set(e, ERR_BAD_REQUEST, "%s is not a domain name: it begins with \"-\"", name);
     if (strspn(name, "0123456789") == len)
-        return err_set(e, ERR_BAD_REQUEST, "%s is not a domain name: only digits would read as an "
-                       "id", name);
+        return err_set(e, ERR_BAD_REQUEST,
+                       "%s is not a domain name: only digits would read as an "
+                       "id",
+                       name);
     if (str_starts(name, "id:") || str_starts(name, "job:"))
-        return err_set(e, ERR_BAD_REQUEST, "%s is not a domain name: \"id:\" and \"job:\" begin "
-                       "something else", name);
+        return err_set(e, ERR_BAD_REQUEST,
+                       "%s is not a domain name: \"id:\" and \"job:\" begin "
+                       "something else",
+                       name);
     if (ident_uuid_valid(name))
         return err_set(e, ERR_BAD_REQUEST, "%s is not a domain name: it reads as a uuid", name);
     return 0;

@@ -17,23 +17,23 @@ struct proc_fd {
 };
 
 struct proc_spec {
-    char *const *argv;          /* argv[0] is an absolute path */
-    const struct proc_fd *fds;  /* besides these the child has /dev/null as 0, 1 and 2 */
+    char *const *argv;         /* argv[0] is an absolute path */
+    const struct proc_fd *fds; /* besides these the child has /dev/null as 0, 1 and 2 */
     size_t fd_count;
-    bool drop_rights;           /* become uid and gid, no supplementary groups but `groups` */
+    bool drop_rights; /* become uid and gid, no supplementary groups but `groups` */
     uid_t uid;
     gid_t gid;
     const gid_t *groups;
     size_t group_count;
-    int pid_file;               /* -1, or a descriptor the child writes its pid to before exec */
+    int pid_file; /* -1, or a descriptor the child writes its pid to before exec */
 };
 
 /* Starts the program in a session of its own, no_new_privs, default signals, umask 077. Returns
  * with exec done. *ret_pidfd is owned by the caller (O_CLOEXEC). fork and exec, since posix_spawn
  * cannot change rights; between them the child makes async-signal-safe calls only. Sets
  * ERR_FAILED with the step that failed. */
-int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd, struct err *e)
-    MUST_CHECK;
+int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd,
+               struct err *e) MUST_CHECK;
 
 /* A pidfd of a process that is still the one with that start time (clock ticks since boot,
  * proc(5) stat field 22); start 0 skips the comparison. ERR_FAILED when it is gone. */

@@ -63,7 +63,7 @@ struct observation {
 
 /* What a domain is made from. */
 struct create_args {
-    struct domain_ref ref;   /* id is a number that this daemon has not used before */
+    struct domain_ref ref; /* id is a number that this daemon has not used before */
     const struct conf *conf;
     const char *directory;   /* relative paths in conf are relative to it */
     const char *const *macs; /* one for each conf->vifs */
@@ -76,8 +76,8 @@ struct driver_handle; /* each driver has its own */
 
 struct driver {
     const char *name;
-    bool id_is_ours;      /* ids are counted by the daemon (QEMU), not given by the driver (Xen) */
-    bool saves_paused;    /* save works on a paused domain and the image remembers it */
+    bool id_is_ours;   /* ids are counted by the daemon (QEMU), not given by the driver (Xen) */
+    bool saves_paused; /* save works on a paused domain and the image remembers it */
 
     /* Can it work on this host? Sets ERR_DRIVER_UNAVAILABLE and says what is missing. */
     int (*probe)(const struct driver_options *options, struct err *e);

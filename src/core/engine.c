@@ -26,7 +26,7 @@ char *engine_image_path(const struct engine *g, const char *uuid)
 
 struct domain *engine_by_uuid(struct engine *g, const char *uuid)
 {
-    LIST_EACH(&g->domains, d, struct domain, link)
+    LIST_EACH (&g->domains, d, struct domain, link)
         if (str_eq(d->r->uuid, uuid))
             return d;
     return NULL;
@@ -34,7 +34,7 @@ struct domain *engine_by_uuid(struct engine *g, const char *uuid)
 
 struct domain *engine_by_name(struct engine *g, const char *name)
 {
-    LIST_EACH(&g->domains, d, struct domain, link)
+    LIST_EACH (&g->domains, d, struct domain, link)
         if (str_eq(d->r->name, name))
             return d;
     return NULL;
@@ -45,7 +45,7 @@ static struct domain *by_id(struct engine *g, const char *digits)
     char *end;
     unsigned long id = strtoul(digits, &end, 10);
 
-    LIST_EACH(&g->domains, d, struct domain, link)
+    LIST_EACH (&g->domains, d, struct domain, link)
         if (d->seen && d->obs.ref.id == id)
             return d;
     return NULL;
@@ -101,6 +101,8 @@ static enum state live_state(const struct domain *d)
 enum state engine_state(const struct engine *g, const struct domain *d)
 {
     (void)g;
+    if (d->removed)
+        return ST_ABSENT;
     if (d->job && d->job->threaded && !d->job->ended && d->seen && d->obs.state == OBS_BUSY)
         return d->r->state;
     if (d->seen)
@@ -167,14 +169,18 @@ struct domain *engine_insert(struct engine *g, struct record *r)
 
 void engine_remove(struct engine *g, struct domain *d)
 {
-    LIST_EACH(&g->jobs, j, struct job, link)
+    LIST_EACH (&g->jobs, j, struct job, link)
         if (j->domain == d)
             j->domain = NULL;
-    LIST_EACH(&g->recent, j, struct job, link)
+    LIST_EACH (&g->recent, j, struct job, link)
         if (j->domain == d)
             j->domain = NULL;
     g->host.console_end(g->host.arg, d->r->uuid);
+    d->removed = true;
+    d->seen = false;
+    d->job = NULL;
     list_remove(&d->link);
+    g->host.changed(g->host.arg, d, NULL, NULL);
     record_free(d->r);
     free(d);
 }
@@ -268,10 +274,11 @@ static json_t *image_json(const struct record *r)
     json_set_int(json, "size_bytes", (int64_t)image->size_bytes);
     json_set_int(json, "memory_kib", (int64_t)image->memory_kib);
     json_set_time(json, "saved_at", image->saved_at_ms);
-    json_set_string(json, "state", r->broken == REASON_IMAGE_SPENT ? "spent"
-                                   : r->broken                     ? "unusable"
-                                   : image->was_paused             ? "paused"
-                                                                   : "running");
+    json_set_string(json, "state",
+                    r->broken == REASON_IMAGE_SPENT ? "spent"
+                    : r->broken                     ? "unusable"
+                    : image->was_paused             ? "paused"
+                                                    : "running");
     json_set_string(json, "driver", image->driver);
     return json;
 }
@@ -406,7 +413,7 @@ void engine_observed(struct engine *g, struct observation *seen, size_t count, i
     qsort(seen, count, sizeof *seen, compare_uuid);
     g->observed_at_ms = wall_ms;
     g->observed_mono_ms = mono_ms;
-    LIST_EACH(&g->domains, d, struct domain, link) {
+    LIST_EACH (&g->domains, d, struct domain, link) {
         struct observation key;
         if (mono_ms <= d->known_mono_ms)
             continue; /* the look began before a job's end that told us more */
@@ -422,14 +429,16 @@ void engine_observed(struct engine *g, struct observation *seen, size_t count, i
     }
 }
 
-/* The driver's domains that no record tells of. On Xen they are everybody's and are shown as
- * transient; a driver that counts ids itself has made them all, so a record was lost. */
-static void adopt_unknown(struct engine *g, const struct observation *seen, size_t count)
+/* The driver's domains that no record tells of are left alone: reeve acts on nothing that it
+ * neither made nor adopted. doctor names them. */
+static void note_unknown(struct engine *g, const struct observation *seen, size_t count)
 {
+    json_decref(g->unknown);
+    g->unknown = json_array();
     for (size_t i = 0; i < count; i++)
         if (!engine_by_uuid(g, seen[i].ref.uuid))
-            log_warn("%s (%s) runs and has no record here; it is left alone", seen[i].ref.name,
-                     seen[i].ref.uuid);
+            json_array_append_new(g->unknown, json_pack("{s:s,s:s}", "name", seen[i].ref.name,
+                                                        "uuid", seen[i].ref.uuid));
 }
 
 static int first_look(struct engine *g, struct err *e)
@@ -441,11 +450,11 @@ static int first_look(struct engine *g, struct err *e)
 
     if (g->driver->list(g->handle, &op, &seen, &count, e) < 0)
         return -1;
-    adopt_unknown(g, seen, count);
+    note_unknown(g, seen, count);
     qsort(seen, count, sizeof *seen, compare_uuid);
     g->observed_at_ms = wall_ms;
     g->observed_mono_ms = mono_ms;
-    LIST_EACH(&g->domains, d, struct domain, link) {
+    LIST_EACH (&g->domains, d, struct domain, link) {
         struct observation key;
         memcpy(key.ref.uuid, d->r->uuid, sizeof key.ref.uuid);
         const struct observation *obs = bsearch(&key, seen, count, sizeof *seen, compare_uuid);
@@ -462,7 +471,7 @@ static int first_look(struct engine *g, struct err *e)
 
 static void open_consoles(struct engine *g)
 {
-    LIST_EACH(&g->domains, d, struct domain, link) {
+    LIST_EACH (&g->domains, d, struct domain, link) {
         struct err e;
         int fd = -1;
         if (!d->seen || d->obs.state == OBS_DEAD || !g->driver->console)
@@ -474,9 +483,8 @@ static void open_consoles(struct engine *g)
     }
 }
 
-int engine_open(struct engine *g, const struct driver *driver,
-                const struct driver_options *options, struct post *post,
-                const struct engine_host *host, struct err *e)
+int engine_open(struct engine *g, const struct driver *driver, const struct driver_options *options,
+                struct post *post, const struct engine_host *host, struct err *e)
 {
     struct store_contents contents = {0};
 
@@ -512,15 +520,16 @@ int engine_open(struct engine *g, const struct driver *driver,
 
 void engine_close(struct engine *g)
 {
-    LIST_EACH(&g->recent, j, struct job, link) {
+    LIST_EACH (&g->recent, j, struct job, link) {
         list_remove(&j->link);
         job_unref(j);
     }
-    LIST_EACH(&g->domains, d, struct domain, link) {
+    LIST_EACH (&g->domains, d, struct domain, link) {
         list_remove(&d->link);
         record_free(d->r);
         free(d);
     }
+    json_decref(g->unknown);
     g->driver->close(g->handle);
     store_close(g->store);
 }

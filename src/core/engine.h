@@ -26,6 +26,7 @@ enum { ENGINE_JOBS_MAX = 64, ENGINE_RECENT_JOBS = 64, ENGINE_FRESH_MS = 250 };
 struct domain {
     struct list link;       /* engine.domains, sorted by name */
     struct record *r;       /* owned */
+    bool removed;           /* being taken out: its last word is "absent" */
     bool forming;           /* new, create or restore is making it: not yet in the store */
     bool seen;              /* the driver has it */
     struct observation obs; /* when seen */
@@ -66,23 +67,24 @@ struct engine {
     struct engine_host host;
     const char *state_dir;   /* borrowed */
     const char *console_dir; /* borrowed */
-    struct list domains;   /* struct domain.link */
-    struct list jobs;      /* struct job.link: running and waiting, oldest first */
-    size_t running;        /* job threads, abandoned ones included */
-    struct list recent;    /* struct job.link: the last ended ones, for `wait` */
+    struct list domains;     /* struct domain.link */
+    struct list jobs;        /* struct job.link: running and waiting, oldest first */
+    size_t running;          /* job threads, abandoned ones included */
+    struct list recent;      /* struct job.link: the last ended ones, for `wait` */
     size_t recent_count;
     uint64_t last_job_id;
     unsigned last_domain_id;
+    json_t *unknown;          /* owned; names that the driver has and no record tells of */
     int64_t observed_at_ms;   /* wall clock, of the newest observation */
     int64_t observed_mono_ms; /* the same on the monotonic clock */
     bool stopping;            /* no new jobs */
 };
 
-/* Before this the caller zeroes *g and sets state_dir and console_dir. Opens driver and store, loads the records, takes one look at the driver, finishes or undoes
- * what a crash cut. Blocks; at start, before the loop runs. *e as store_open and driver.open. */
-int engine_open(struct engine *g, const struct driver *driver,
-                const struct driver_options *options, struct post *post,
-                const struct engine_host *host, struct err *e) MUST_CHECK;
+/* Before this the caller zeroes *g and sets state_dir and console_dir. Opens driver and store,
+ * loads the records, takes one look at the driver, finishes or undoes what a crash cut. Blocks; at
+ * start, before the loop runs. *e as store_open and driver.open. */
+int engine_open(struct engine *g, const struct driver *driver, const struct driver_options *options,
+                struct post *post, const struct engine_host *host, struct err *e) MUST_CHECK;
 /* After all jobs have ended or are given up. Guests go on. */
 void engine_close(struct engine *g);
 

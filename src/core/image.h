@@ -18,14 +18,14 @@
 
 /* A disk as it was when the guest stopped. */
 struct image_disk {
-    char *path;          /* owned; absolute */
-    bool block;          /* a block device */
+    char *path; /* owned; absolute */
+    bool block; /* a block device */
     uint64_t size_bytes;
-    int64_t mtime_ns;    /* files */
-    uint64_t head_hash;  /* xxh3 of the first MiB */
-    uint64_t tail_hash;  /* block devices: of the last MiB */
+    int64_t mtime_ns;         /* files */
+    uint64_t head_hash;       /* xxh3 of the first MiB */
+    uint64_t tail_hash;       /* block devices: of the last MiB */
     uint64_t written_sectors; /* block devices: from sysfs, with boot_id */
-    bool read_only;      /* not compared */
+    bool read_only;           /* not compared */
 };
 
 /* The header's content. All strings owned. */
@@ -60,12 +60,12 @@ int image_writer_open(const char *path, const struct fs_user *user, uint64_t nee
 /* The temporary file's whole path, for the intent; borrowed. */
 const char *image_writer_temporary(const struct image_writer *w);
 /* Writes the header; once, first. */
-int image_writer_header(struct image_writer *w, const struct image_header *h, struct err *e)
-    MUST_CHECK;
+int image_writer_header(struct image_writer *w, const struct image_header *h,
+                        struct err *e) MUST_CHECK;
 /* Reads stream_fd to its end and writes it as chunks; once, after the header; calls op_progress
  * (total is need_bytes or what there is so far). */
-int image_writer_stream(struct image_writer *w, int stream_fd, const struct op *op, struct err *e)
-    MUST_CHECK;
+int image_writer_stream(struct image_writer *w, int stream_fd, const struct op *op,
+                        struct err *e) MUST_CHECK;
 /* Disks as they are now that the guest stands still (kept in the index, after the stream; without
  * this call it has those of the header). */
 int image_writer_disks(struct image_writer *w, const struct image_disk *disks, size_t count,
@@ -91,13 +91,13 @@ int image_reader_verify(struct image_reader *r, const struct op *op, struct err 
 /* Writes the stream to fd, each chunk after its checksum was compared. ERR_DAMAGED at the first
  * bad one. A reader that closes early (EPIPE) is ERR_FAILED. SIGPIPE must be ignored. fd is set
  * non-blocking while it runs. Does not close fd. */
-int image_reader_stream(struct image_reader *r, int fd, const struct op *op, struct err *e)
-    MUST_CHECK;
+int image_reader_stream(struct image_reader *r, int fd, const struct op *op,
+                        struct err *e) MUST_CHECK;
 void image_reader_free(struct image_reader *r);
 
 /* Fills *d for a path; with the rights of the calling thread. */
-int image_disk_look(const char *path, bool read_only, struct image_disk *d, struct err *e)
-    MUST_CHECK;
+int image_disk_look(const char *path, bool read_only, struct image_disk *d,
+                    struct err *e) MUST_CHECK;
 void image_disk_finish(struct image_disk *d);
 /* Compares the header's disks with what is there now: ERR_DISK_CHANGED names the first that
  * differs and how. */

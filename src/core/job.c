@@ -24,10 +24,8 @@ struct waiter {
 };
 
 static const char *const outcome_names[] = {
-    [JOB_RUNNING] = "running",
-    [JOB_DONE] = "done",
-    [JOB_FAILED] = "failed",
-    [JOB_CANCELLED] = "cancelled",
+    [JOB_RUNNING] = "running",         [JOB_DONE] = "done",
+    [JOB_FAILED] = "failed",           [JOB_CANCELLED] = "cancelled",
     [JOB_INTERRUPTED] = "interrupted",
 };
 
@@ -110,7 +108,7 @@ static void tell(struct job *j)
 
 static void call_waiters(struct job *j)
 {
-    LIST_EACH(&j->waiters, w, struct waiter, link) {
+    LIST_EACH (&j->waiters, w, struct waiter, link) {
         list_remove(&w->link);
         w->fn(w->arg, j);
         free(w);
@@ -178,7 +176,7 @@ static void store_result(struct job *j, const struct domain *d)
 static void end_record(struct job *j)
 {
     j->rec.ended_ms = clock_wall_ms();
-    j->rec.outcome = j->result == 0                   ? JOB_DONE
+    j->rec.outcome = j->result == 0                 ? JOB_DONE
                      : j->err.code == ERR_CANCELLED ? JOB_CANCELLED
                                                     : JOB_FAILED;
     if (j->result < 0) {
@@ -306,7 +304,7 @@ static void start_thread(struct job *j)
 
 static void start_waiting(struct engine *g)
 {
-    LIST_EACH(&g->jobs, j, struct job, link) {
+    LIST_EACH (&g->jobs, j, struct job, link) {
         if (g->running >= ENGINE_JOBS_MAX)
             return;
         if (!j->threaded && !j->ended && j->domain && j->domain->job == j)
@@ -357,8 +355,10 @@ static void preempt_late(void *arg)
         return;
     j->abandoned = true;
     j->refs++;
-    j->result = err_set(&j->err, ERR_CANCELLED, "%s of %s was abandoned: it did not end in time "
-                        "and destroy went past it", j->rec.verb, j->rec.name);
+    j->result = err_set(&j->err, ERR_CANCELLED,
+                        "%s of %s was abandoned: it did not end in time "
+                        "and destroy went past it",
+                        j->rec.verb, j->rec.name);
     struct domain *d = j->domain;
     bool was_forming = d->forming;
     /* The thread still owns its copies; the domain keeps what it had. */
@@ -468,7 +468,7 @@ void job_wait(struct job *j, job_waiter *fn, void *arg)
 
 void job_forget(struct job *j, void *arg)
 {
-    LIST_EACH(&j->waiters, w, struct waiter, link) {
+    LIST_EACH (&j->waiters, w, struct waiter, link) {
         if (w->arg == arg) {
             list_remove(&w->link);
             free(w);
@@ -491,17 +491,17 @@ int job_cancel(struct job *j, struct err *e)
 void job_cancel_all(struct engine *g)
 {
     g->stopping = true;
-    LIST_EACH(&g->jobs, j, struct job, link)
+    LIST_EACH (&g->jobs, j, struct job, link)
         if (j->threaded && !j->ended && j->kind->cancellable)
             raise_cancel(j);
 }
 
 struct job *job_find(struct engine *g, uint64_t id)
 {
-    LIST_EACH(&g->jobs, j, struct job, link)
+    LIST_EACH (&g->jobs, j, struct job, link)
         if (j->rec.id == id)
             return j;
-    LIST_EACH(&g->recent, j, struct job, link)
+    LIST_EACH (&g->recent, j, struct job, link)
         if (j->rec.id == id)
             return j;
     return NULL;

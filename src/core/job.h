@@ -19,8 +19,8 @@ struct job_args {
     bool replace;
     bool destroy;
     bool checkpoint;
-    char *file;         /* save, restore: absolute path */
-    char *config;       /* new --replace: with directory and macs; restore: with its overrides */
+    char *file;   /* save, restore: absolute path */
+    char *config; /* new --replace: with directory and macs; restore: with its overrides */
     char *directory;
     char *macs;
     int64_t timeout_ms; /* shutdown, reboot; 0: none given */
@@ -68,30 +68,30 @@ struct job {
     struct list link; /* engine.jobs or engine.recent */
     struct engine *engine;
     const struct job_kind *kind;
-    struct job_record rec;      /* loop thread's; the job thread reads id and verb */
-    struct domain *domain;      /* loop thread's; NULL once it is gone */
-    bool threaded;              /* its thread was started */
+    struct job_record rec; /* loop thread's; the job thread reads id and verb */
+    struct domain *domain; /* loop thread's; NULL once it is gone */
+    bool threaded;         /* its thread was started */
     bool ended;
-    bool abandoned;             /* a destroy went past it: its result is ignored */
-    struct list waiters;        /* struct waiter of job.c */
-    unsigned refs;              /* loop thread's */
+    bool abandoned;      /* a destroy went past it: its result is ignored */
+    struct list waiters; /* struct waiter of job.c */
+    unsigned refs;       /* loop thread's */
 
     /* The job thread's, from start to end; the loop's before and after. */
     struct job_args args;
-    struct record *r;           /* owned: the copy it works on, which becomes the domain's */
-    bool seen;                  /* the observation it started from, and leaves behind */
+    struct record *r; /* owned: the copy it works on, which becomes the domain's */
+    bool seen;        /* the observation it started from, and leaves behind */
     struct observation obs;
-    struct conf *conf;          /* owned; parsed config for those that build a domain, or NULL */
-    unsigned new_id;            /* the id for a domain that is built; 0: the driver gives one */
-    struct job_record *stored;  /* owned: the row as the steps last committed it */
+    struct conf *conf;         /* owned; parsed config for those that build a domain, or NULL */
+    unsigned new_id;           /* the id for a domain that is built; 0: the driver gives one */
+    struct job_record *stored; /* owned: the row as the steps last committed it */
     struct op op;
-    int result;                 /* 0 or -1 */
-    bool gone;                  /* the record is to be dropped */
-    bool changed;               /* r or seen/obs are to be taken even on failure */
-    int console_fd;             /* opened for the host; -1 */
+    int result;     /* 0 or -1 */
+    bool gone;      /* the record is to be dropped */
+    bool changed;   /* r or seen/obs are to be taken even on failure */
+    int console_fd; /* opened for the host; -1 */
     struct err err;
-    char *message;              /* owned; one line about what was done, or NULL for the standard */
-    char *warnings;             /* owned; lines; NULL */
+    char *message;  /* owned; one line about what was done, or NULL for the standard */
+    char *warnings; /* owned; lines; NULL */
 
     /* Written by the job thread, read by the loop. */
     _Atomic uint64_t done_bytes;
@@ -131,7 +131,8 @@ struct domain_ref job_ref(const struct job *j);
 /* Names the step that runs, for `jobs` and messages. A constant string. */
 void job_phase(struct job *j, const char *phase);
 /* Commits j->r and the job's row with this intent; durable at 0. */
-int job_commit(struct job *j, const char *intent, const char *intent_path, struct err *e) MUST_CHECK;
+int job_commit(struct job *j, const char *intent, const char *intent_path,
+               struct err *e) MUST_CHECK;
 void job_warn(struct job *j, const char *fmt, ...) PRINTF(2, 3);
 
 #endif

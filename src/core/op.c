@@ -25,7 +25,10 @@ struct op op_narrow(const struct op *op, int64_t ms)
 
 int op_wait(const struct op *op, int fd, short events, const char *phase, struct err *e)
 {
-    struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = op->cancel_fd, .events = POLLIN}};
+    struct pollfd fds[2] = {
+        {.fd = fd,            .events = events},
+        {.fd = op->cancel_fd, .events = POLLIN}
+    };
 
     for (;;) {
         int n = poll(fds, 2, clock_left_ms(op->deadline_ms));

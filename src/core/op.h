@@ -24,8 +24,7 @@ struct op op_narrow(const struct op *op, int64_t ms);
 /* Waits until fd has one of `events` (poll(2); POLLERR and POLLHUP end the wait too), or with fd
  * -1 just for the end. Returns 0; -1 with ERR_CANCELLED, or with ERR_TIMED_OUT, `phase` and
  * "PHASE did not happen in time". Blocks. */
-int op_wait(const struct op *op, int fd, short events, const char *phase, struct err *e)
-    MUST_CHECK;
+int op_wait(const struct op *op, int fd, short events, const char *phase, struct err *e) MUST_CHECK;
 
 /* -1 with ERR_CANCELLED when it is cancelled, else 0. Does not block. */
 int op_check(const struct op *op, struct err *e) MUST_CHECK;

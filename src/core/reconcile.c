@@ -57,9 +57,10 @@ static void guest_ended(struct engine *g, struct domain *d)
     if (action == CONF_RESTART)
         job_start_unasked(g, d, &job_kind_restart, &none, NULL);
     else if (action == CONF_PRESERVE)
-        keep_corpse(g, d, d->on_end[d->obs.reason] == CONF_RESTART
-                              ? "it ended too soon after it was booted to be booted again"
-                              : NULL);
+        keep_corpse(g, d,
+                    d->on_end[d->obs.reason] == CONF_RESTART
+                        ? "it ended too soon after it was booted to be booted again"
+                        : NULL);
     else
         job_start_unasked(g, d, &job_kind_end, &none, NULL);
 }
@@ -78,8 +79,8 @@ static void gone_elsewhere(struct engine *g, struct domain *d)
     }
     b = store_batch_new();
     store_delete_domain(b, d->r->uuid);
-    engine_submit(g, b, engine_event_new(d, NULL, NULL, "ended",
-                                         reason_text(REASON_DESTROYED_ELSEWHERE)));
+    engine_submit(
+        g, b, engine_event_new(d, NULL, NULL, "ended", reason_text(REASON_DESTROYED_ELSEWHERE)));
     engine_remove(g, d);
 }
 
@@ -91,8 +92,7 @@ static bool is_live(enum state state)
 /* Saved and on record as saved, and its end failed or was cut: it must not run beside its image. */
 static bool outlived(const struct domain *d)
 {
-    return d->seen && d->obs.state == OBS_BUSY &&
-           (d->r->image.path || d->r->wanted == ST_HALTED);
+    return d->seen && d->obs.state == OBS_BUSY && (d->r->image.path || d->r->wanted == ST_HALTED);
 }
 
 void reconcile(struct engine *g, struct domain *d)
@@ -100,6 +100,8 @@ void reconcile(struct engine *g, struct domain *d)
     struct job_args none = {0};
     enum state state = engine_state(g, d);
 
+    if (g->stopping)
+        return;
     if (outlived(d)) {
         job_start_unasked(g, d, &job_kind_end, &none, NULL);
     } else if (d->seen && (d->obs.state == OBS_SHUTDOWN || d->obs.state == OBS_CRASHED ||

@@ -26,23 +26,23 @@ struct record {
     char uuid[IDENT_UUID_LEN + 1];
     char name[IDENT_NAME_MAX + 1];
     bool managed;
-    char *config;    /* owned; text as given, overrides appended */
-    char *directory; /* owned; what relative paths are relative to */
-    char *macs;      /* owned; drawn MACs, one a vif of the config, separated by spaces */
+    char *config;        /* owned; text as given, overrides appended */
+    char *directory;     /* owned; what relative paths are relative to */
+    char *macs;          /* owned; drawn MACs, one a vif of the config, separated by spaces */
     struct fs_user user; /* who gave the config */
     /* What the user last asked for, good within one boot of the host. */
     enum state wanted;
     char boot_id[CLOCK_BOOT_ID_LEN + 1];
     /* The last known: state is never trusted for a live guest, only the reason and since. */
-    unsigned id;       /* of the current or last run; 0 before the first */
-    enum state state;  /* as last derived, to notice a change while the daemon was away */
+    unsigned id;      /* of the current or last run; 0 before the first */
+    enum state state; /* as last derived, to notice a change while the daemon was away */
     enum reason reason;
-    char *reason_text; /* owned; NULL: the standard sentence of the reason */
-    int64_t since_ms;  /* wall clock */
+    char *reason_text;  /* owned; NULL: the standard sentence of the reason */
+    int64_t since_ms;   /* wall clock */
     enum reason broken; /* REASON_NONE, or why the record cannot be used */
     struct image_record image;
-    char *saved_file;  /* owned; the last user-named save not yet restored, to warn at start */
-    uint64_t starts;   /* counters */
+    char *saved_file; /* owned; the last user-named save not yet restored, to warn at start */
+    uint64_t starts;  /* counters */
     uint64_t crashes;
 };
 
@@ -70,14 +70,14 @@ struct job_record *job_record_copy(const struct job_record *j);
 void job_record_free(struct job_record *j); /* accepts NULL */
 
 struct event_record {
-    uint64_t seq; /* given by the store, counting up */
-    int64_t at_ms; /* wall clock */
+    uint64_t seq;                  /* given by the store, counting up */
+    int64_t at_ms;                 /* wall clock */
     char uuid[IDENT_UUID_LEN + 1]; /* "" for the host */
     char name[IDENT_NAME_MAX + 1];
-    char *actor;  /* owned; NULL: nobody asked */
-    char *verb;   /* owned; NULL */
-    char *what;   /* owned; "paused", "crashed", "failed", ... */
-    char *text;   /* owned; the sentence */
+    char *actor; /* owned; NULL: nobody asked */
+    char *verb;  /* owned; NULL */
+    char *what;  /* owned; "paused", "crashed", "failed", ... */
+    char *text;  /* owned; the sentence */
 };
 
 struct event_record *event_record_copy(const struct event_record *ev);

@@ -271,9 +271,9 @@ static void finish(struct cut *c)
         d->r->state = engine_state(c->g, d);
         store_put_domain(b, d->r);
     }
-    AUTO_FREE char *text = x_asprintf("%s was cut by the end of the daemon; %s is %s now",
-                                      job->verb, job->name,
-                                      d && !d->forming ? state_name(d->r->state) : "absent");
+    AUTO_FREE char *text =
+        x_asprintf("%s was cut by the end of the daemon; %s is %s now", job->verb, job->name,
+                   d && !d->forming ? state_name(d->r->state) : "absent");
     log_info("%s", text);
     engine_submit(c->g, b, engine_event_new(d, job->actor, job->verb, "interrupted", text));
     if (d && d->forming)
@@ -344,8 +344,9 @@ void recover_all(struct engine *g, const struct store_contents *contents)
 {
     for (size_t i = 0; i < contents->unfinished_count; i++)
         recover_job(g, contents->unfinished[i]);
-    LIST_EACH(&g->domains, d, struct domain, link) {
-        bool lived = d->r->wanted == ST_RUNNING || d->r->wanted == ST_PAUSED;
+    LIST_EACH (&g->domains, d, struct domain, link) {
+        bool lived = d->r->wanted == ST_RUNNING || d->r->wanted == ST_PAUSED ||
+                     d->r->state == ST_RUNNING || d->r->state == ST_PAUSED;
         if (d->r->image.path && !d->seen)
             look_at_image(g, d);
         if (!d->seen && lived && !str_eq(d->r->boot_id, clock_boot_id()))

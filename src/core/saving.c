@@ -337,11 +337,15 @@ static int check_image(struct job *j, const struct image_header *h, const char *
     const char *driver = j->engine->driver->name;
 
     if (!str_eq(h->driver, driver))
-        return err_set(e, ERR_WRONG_STATE, "cannot load %s: it was saved by the %s driver, this "
-                       "daemon runs the %s driver", path, h->driver, driver);
+        return err_set(e, ERR_WRONG_STATE,
+                       "cannot load %s: it was saved by the %s driver, this "
+                       "daemon runs the %s driver",
+                       path, h->driver, driver);
     if (!str_eq(h->uuid, j->r->uuid))
-        return err_set(e, ERR_WRONG_STATE, "cannot load %s: it is of the domain with uuid %s, not "
-                       "%s", path, h->uuid, j->r->uuid);
+        return err_set(e, ERR_WRONG_STATE,
+                       "cannot load %s: it is of the domain with uuid %s, not "
+                       "%s",
+                       path, h->uuid, j->r->uuid);
     return 0;
 }
 

@@ -13,7 +13,12 @@
 #include "core/image.h"
 #include "core/job.h"
 
-enum { CREATE_MS = 120 * 1000, QUICK_MS = 15 * 1000, DESTROY_MS = 30 * 1000, POWER_OFF_MS = 120 * 1000 };
+enum {
+    CREATE_MS = 120 * 1000,
+    QUICK_MS = 15 * 1000,
+    DESTROY_MS = 30 * 1000,
+    POWER_OFF_MS = 120 * 1000
+};
 
 struct domain_ref job_ref(const struct job *j)
 {
@@ -115,7 +120,8 @@ static int with_driver(struct job *j,
     return call(j->engine->handle, &ref, &op, e);
 }
 
-/* The record may hold a config that the driver would refuse; it is asked before anything is made. */
+/* The record may hold a config that the driver would refuse; it is asked before anything is made.
+ */
 static int check_config(struct job *j, struct err *e)
 {
     AUTO_FREE char **macs = NULL;
@@ -152,8 +158,10 @@ static int run_new(struct job *j, struct err *e)
 static void warn_of_saved_file(struct job *j)
 {
     if (j->r->saved_file && access(j->r->saved_file, F_OK) == 0)
-        job_warn(j, "%s starts anew although %s holds a saved state of it: do not restore that "
-                 "file once its disks have changed", j->r->name, j->r->saved_file);
+        job_warn(j,
+                 "%s starts anew although %s holds a saved state of it: do not restore that "
+                 "file once its disks have changed",
+                 j->r->name, j->r->saved_file);
     free(TAKE(j->r->saved_file));
 }
 
@@ -362,11 +370,13 @@ static int run_end(struct job *j, struct err *e)
         return -1;
     if (suspended)
         j->r->wanted = ST_SUSPENDED;
+    j->message = x_asprintf("%s ended: %s", j->r->name, reason_text(j->r->reason));
     return 0;
 }
 
 static int run_restart(struct job *j, struct err *e)
 {
+    j->message = x_asprintf("%s was booted again: %s", j->r->name, reason_text(j->obs.reason));
     if (j->obs.state != OBS_DEAD)
         return run_reset(j, e);
     if (with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)

@@ -50,36 +50,39 @@ static const struct {
 #define LIFE "!domain", "wait", "progress"
 
 static const struct call calls[] = {
-    {"list",      ROLE_VIEWER,   call_list,      {"domains", "state"}                              },
-    {"show",      ROLE_VIEWER,   call_show,      {"!domain"}                                       },
-    {"explain",   ROLE_VIEWER,   call_explain,   {"domain", "verb"}                                },
-    {"log",       ROLE_VIEWER,   call_log,       {"domain", "since"}                               },
-    {"jobs",      ROLE_VIEWER,   call_jobs,      {0}                                               },
-    {"wait",      ROLE_VIEWER,   call_wait,      {"domain", "state", "job", "timeout_ms"}          },
-    {"info",      ROLE_VIEWER,   call_info,      {0}                                               },
-    {"subscribe", ROLE_VIEWER,   call_subscribe, {"since"}                                         },
-    {"start",     ROLE_OPERATOR, call_life,      {LIFE, "paused"}                                  },
-    {"pause",     ROLE_OPERATOR, call_life,      {LIFE}                                            },
-    {"unpause",   ROLE_OPERATOR, call_life,      {LIFE}                                            },
-    {"suspend",   ROLE_OPERATOR, call_life,      {LIFE}                                            },
-    {"resume",    ROLE_OPERATOR, call_life,      {LIFE, "paused", "force"}                         },
-    {"discard",   ROLE_OPERATOR, call_life,      {LIFE}                                            },
-    {"reboot",    ROLE_OPERATOR, call_life,      {LIFE, "timeout_ms", "force"}                     },
-    {"reset",     ROLE_OPERATOR, call_life,      {LIFE}                                            },
-    {"shutdown",  ROLE_OPERATOR, call_life,      {LIFE, "timeout_ms", "force"}                     },
-    {"destroy",   ROLE_OPERATOR, call_life,      {LIFE}                                            },
-    {"delete",    ROLE_OPERATOR, call_life,      {LIFE, "destroy"}                                 },
-    {"console",   ROLE_OPERATOR, call_console,   {"!domain"}                                       },
-    {"cancel",    ROLE_OPERATOR, call_cancel,    {"!job"}                                          },
-    {"adopt",     ROLE_OPERATOR, call_adopt,     {"domain", "all", "wait", "progress", "dry_run"}  },
-    {"save",      ROLE_ADMIN,    call_life,      {LIFE, "!file", "checkpoint"}                     },
-    {"restore",   ROLE_ADMIN,    call_restore,
-     {"!file", "overrides", "paused", "force", "wait", "progress"}                                 },
-    {"new",       ROLE_ADMIN,    call_new,
-     {"!config", "!directory", "file", "overrides", "replace", "dry_run", "wait", "progress"}      },
-    {"create",    ROLE_ADMIN,    call_create,
-     {"!config", "!directory", "file", "overrides", "paused", "dry_run", "wait", "progress"}       },
-    {"doctor",    ROLE_ADMIN,    call_doctor,    {"repair"}                                        },
+    {"list",      ROLE_VIEWER,   call_list,      {"domains", "state"}                            },
+    {"show",      ROLE_VIEWER,   call_show,      {"!domain"}                                     },
+    {"explain",   ROLE_VIEWER,   call_explain,   {"domain", "verb"}                              },
+    {"log",       ROLE_VIEWER,   call_log,       {"domain", "since"}                             },
+    {"jobs",      ROLE_VIEWER,   call_jobs,      {0}                                             },
+    {"wait",      ROLE_VIEWER,   call_wait,      {"domain", "state", "job", "timeout_ms"}        },
+    {"info",      ROLE_VIEWER,   call_info,      {0}                                             },
+    {"subscribe", ROLE_VIEWER,   call_subscribe, {"since"}                                       },
+    {"start",     ROLE_OPERATOR, call_life,      {LIFE, "paused"}                                },
+    {"pause",     ROLE_OPERATOR, call_life,      {LIFE}                                          },
+    {"unpause",   ROLE_OPERATOR, call_life,      {LIFE}                                          },
+    {"suspend",   ROLE_OPERATOR, call_life,      {LIFE}                                          },
+    {"resume",    ROLE_OPERATOR, call_life,      {LIFE, "paused", "force"}                       },
+    {"discard",   ROLE_OPERATOR, call_life,      {LIFE}                                          },
+    {"reboot",    ROLE_OPERATOR, call_life,      {LIFE, "timeout_ms", "force"}                   },
+    {"reset",     ROLE_OPERATOR, call_life,      {LIFE}                                          },
+    {"shutdown",  ROLE_OPERATOR, call_life,      {LIFE, "timeout_ms", "force"}                   },
+    {"destroy",   ROLE_OPERATOR, call_life,      {LIFE}                                          },
+    {"delete",    ROLE_OPERATOR, call_life,      {LIFE, "destroy"}                               },
+    {"console",   ROLE_OPERATOR, call_console,   {"!domain"}                                     },
+    {"cancel",    ROLE_OPERATOR, call_cancel,    {"!job"}                                        },
+    {"adopt",     ROLE_OPERATOR, call_adopt,     {"domain", "all", "wait", "progress", "dry_run"}},
+    {"save",      ROLE_ADMIN,    call_life,      {LIFE, "!file", "checkpoint"}                   },
+    {"restore",
+     ROLE_ADMIN,                 call_restore,
+     {"!file", "overrides", "paused", "force", "wait", "progress"}                               },
+    {"new",
+     ROLE_ADMIN,                 call_new,
+     {"!config", "!directory", "file", "overrides", "replace", "dry_run", "wait", "progress"}    },
+    {"create",
+     ROLE_ADMIN,                 call_create,
+     {"!config", "!directory", "file", "overrides", "paused", "dry_run", "wait", "progress"}     },
+    {"doctor",    ROLE_ADMIN,    call_doctor,    {"repair"}                                      },
 };
 
 static const char *call_name(size_t i)
@@ -132,7 +135,8 @@ static int check_args(const struct call *call, json_t *given, struct err *e)
     const char *key;
     json_t *value;
 
-    json_object_foreach(given, key, value) {
+    json_object_foreach(given, key, value)
+    {
         size_t i = 0;
         if (!takes(call, key))
             return err_set(e, ERR_BAD_REQUEST, "%s has no argument \"%.40s\"", call->name, key);
@@ -162,8 +166,9 @@ static int find_call(const char *name, const struct call **ret, struct err *e)
     const char *near = str_nearest(name, call_name);
     AUTO_STR struct str shown = {0};
     str_add_escaped(&shown, name, strlen(name) < 40 ? strlen(name) : 40);
-    return err_set(e, ERR_NO_SUCH_VERB, near ? "there is no call %s; did you mean %s?"
-                                             : "there is no call %s", shown.data, near);
+    return err_set(e, ERR_NO_SUCH_VERB,
+                   near ? "there is no call %s; did you mean %s?" : "there is no call %s",
+                   shown.data, near);
 }
 
 void calls_dispatch(void *daemon, struct request *r, const char *name)
@@ -214,8 +219,8 @@ void calls_refuse(struct daemon *d, struct request *r, const struct domain *dom,
         const struct outcome *out = lifecycle_outcome(verb, state, dom->r->managed);
         for (size_t i = 0; i < count; i++)
             json_array_append_new(expected, json_string(state_name(states[i])));
-        for (size_t i = 0; out->kind == OUT_REFUSES && i < LIFECYCLE_TRY_MAX &&
-                           out->try[i] != VERB_N; i++)
+        for (size_t i = 0;
+             out->kind == OUT_REFUSES && i < LIFECYCLE_TRY_MAX && out->try[i] != VERB_N; i++)
             json_array_append_new(try, json_string(verb_name(out->try[i])));
         json_set_string(detail, "state", state_name(state));
         json_set_string(detail, "verb", verb_name(verb));

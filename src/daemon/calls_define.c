@@ -19,10 +19,10 @@ struct define {
     enum verb verb;
     struct job_args args;
     struct fs_user user;
-    char *file;      /* owned; names the config in messages, or the image */
-    char *directory; /* owned */
-    char *text;      /* owned; the config, overrides merged */
-    char *macs;      /* owned; that the image or an older record gives; or NULL */
+    char *file;                    /* owned; names the config in messages, or the image */
+    char *directory;               /* owned */
+    char *text;                    /* owned; the config, overrides merged */
+    char *macs;                    /* owned; that the image or an older record gives; or NULL */
     char uuid[IDENT_UUID_LEN + 1]; /* that the image gives; "" */
     struct conf *conf;             /* owned */
     json_t *warnings;              /* owned */
@@ -91,8 +91,8 @@ static int read_config(struct define *def, const char *text, struct err *e)
     if (result < 0 || conf_merge(text, words, count, &def->text, e) < 0)
         return -1;
     if (!def->conf->name) {
-        err_set(e, ERR_BAD_CONFIG, "%s: name is missing: give the domain one, as in name = \"web1\"",
-                def->file);
+        err_set(e, ERR_BAD_CONFIG,
+                "%s: name is missing: give the domain one, as in name = \"web1\"", def->file);
         str_copy(e->file, sizeof e->file, def->file);
         str_copy(e->key, sizeof e->key, "name");
         return -1;
@@ -132,8 +132,10 @@ static int clash(const struct define *def, const struct domain *by_name,
         return err_set(e, ERR_EXISTS, "cannot %s %s: its uuid %s is that of the domain %s", verb,
                        name, by_uuid->r->uuid, by_uuid->r->name);
     if (by_name && !by_uuid && def->conf->uuid[0] && def->verb != VERB_CREATE)
-        return err_set(e, ERR_EXISTS, "cannot %s %s: there is a domain of that name with another "
-                       "uuid (%s)", verb, name, by_name->r->uuid);
+        return err_set(e, ERR_EXISTS,
+                       "cannot %s %s: there is a domain of that name with another "
+                       "uuid (%s)",
+                       verb, name, by_name->r->uuid);
     return 0;
 }
 
@@ -216,8 +218,8 @@ static void check_on_worker(uv_work_t *work)
     struct engine *g = &def->daemon->engine;
     AUTO_FREE char *macs = all_macs(def);
     const char *list[] = {macs, NULL};
-    struct create_args args = {.conf = def->conf, .directory = def->directory, .macs = list,
-                               .user = def->user};
+    struct create_args args = {
+        .conf = def->conf, .directory = def->directory, .macs = list, .user = def->user};
 
     str_copy(args.ref.name, sizeof args.ref.name, def->conf->name);
     ident_uuid_draw(args.ref.uuid);

@@ -38,8 +38,8 @@ void call_life(struct daemon *d, struct request *r)
         request_fail(r, &e, NULL);
         return;
     }
-    struct job *j = job_start(&d->engine, dom, job_kind_of(verb), &args,
-                              client_actor(r->client), &same, &e);
+    struct job *j =
+        job_start(&d->engine, dom, job_kind_of(verb), &args, client_actor(r->client), &same, &e);
     calls_job(d, r, dom, verb, j, same, NULL, &e);
 }
 
@@ -102,7 +102,7 @@ void call_adopt(struct daemon *d, struct request *r)
     all->adopted = json_array();
     all->waiting = 1;
     const char *actor = client_actor(r->client);
-    LIST_EACH(&d->engine.domains, dom, struct domain, link) {
+    LIST_EACH (&d->engine.domains, dom, struct domain, link) {
         if (dom->r->managed || !dom->seen || dom->forming)
             continue;
         if (dry_run) {
@@ -128,8 +128,8 @@ void call_cancel(struct daemon *d, struct request *r)
     if (!j)
         err_set(&e, ERR_NO_SUCH_JOB, "there is no job:%jd", (intmax_t)id);
     else if (job_cancel(j, &e) == 0) {
-        AUTO_FREE char *message = x_asprintf("asked job:%jd (%s %s) to stop", (intmax_t)id,
-                                             j->rec.verb, j->rec.name);
+        AUTO_FREE char *message =
+            x_asprintf("asked job:%jd (%s %s) to stop", (intmax_t)id, j->rec.verb, j->rec.name);
         request_return(r, json_pack("{s:o,s:s}", "job", job_json(j), "message", message));
         return;
     }

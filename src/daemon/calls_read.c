@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/doctor.h"
 #include "daemon/daemon.h"
 
 enum { EVENTS_MAX = 1000, JOBS_MAX = 200 };
@@ -42,7 +43,7 @@ static void list_fresh(struct daemon *d, struct request *r)
         return;
     }
     json_t *domains = json_array();
-    LIST_EACH(&d->engine.domains, dom, struct domain, link)
+    LIST_EACH (&d->engine.domains, dom, struct domain, link)
         if (!state || str_eq(state, state_name(engine_state(&d->engine, dom))))
             json_array_append_new(domains, engine_domain_json(&d->engine, dom, false));
     request_return(r, json_pack("{s:o}", "domains", domains));
@@ -54,8 +55,10 @@ static int known_state(const char *state, struct err *e)
 
     if (value != ST_N && value != ST_ABSENT)
         return 0;
-    return err_set(e, ERR_BAD_REQUEST, "\"%.40s\" is not a state; they are halted, running, "
-                   "paused, suspended, shutdown, crashed, broken", state);
+    return err_set(e, ERR_BAD_REQUEST,
+                   "\"%.40s\" is not a state; they are halted, running, "
+                   "paused, suspended, shutdown, crashed, broken",
+                   state);
 }
 
 void call_list(struct daemon *d, struct request *r)
@@ -75,7 +78,8 @@ static void show_fresh(struct daemon *d, struct request *r)
 
     if (!dom)
         return;
-    /* A config may hold a VNC password: it is shown to those who may read the socket as operators. */
+    /* A config may hold a VNC password: it is shown to those who may read the socket as operators.
+     */
     bool config = !r->client || client_role(r->client) >= ROLE_OPERATOR;
     request_return(r, engine_domain_json(&d->engine, dom, config));
 }
@@ -121,7 +125,6 @@ struct reading {
     int64_t since_ms;
     struct event_record **events;
     struct job_record **jobs;
-    char **lines;
     size_t count;
     int result;
     struct err err;
@@ -150,12 +153,9 @@ static void reading_end(struct reading *reading, const char *key, json_t *list)
             event_record_free(reading->events[i]);
         if (reading->jobs)
             job_record_free(reading->jobs[i]);
-        if (reading->lines)
-            free(reading->lines[i]);
     }
     free(reading->events);
     free(reading->jobs);
-    free(reading->lines);
     free(reading);
 }
 
@@ -178,10 +178,9 @@ static void read_events(uv_work_t *work)
 {
     struct reading *reading = work->data;
 
-    reading->result = store_events(reading->daemon->engine.store,
-                                   reading->uuid[0] ? reading->uuid : NULL, reading->after_seq,
-                                   reading->since_ms, EVENTS_MAX, &reading->events,
-                                   &reading->count, &reading->err);
+    reading->result = store_events(
+        reading->daemon->engine.store, reading->uuid[0] ? reading->uuid : NULL, reading->after_seq,
+        reading->since_ms, EVENTS_MAX, &reading->events, &reading->count, &reading->err);
 }
 
 static void events_read(uv_work_t *work, int status)
@@ -259,9 +258,9 @@ static void jobs_read(uv_work_t *work, int status)
     for (size_t i = 0; i < reading->count; i++)
         if (!job_find(g, reading->jobs[i]->id))
             json_array_append_new(list, job_record_json(reading->jobs[i]));
-    LIST_EACH(&g->recent, j, struct job, link)
+    LIST_EACH (&g->recent, j, struct job, link)
         json_array_append_new(list, job_json(j));
-    LIST_EACH(&g->jobs, j, struct job, link)
+    LIST_EACH (&g->jobs, j, struct job, link)
         json_array_append_new(list, job_json(j));
     reading_end(reading, "jobs", list);
 }
@@ -311,9 +310,8 @@ static bool wait_over(struct state_wait *w)
 
     if (wait_state(w) != w->state)
         return false;
-    request_return(w->request,
-                   json_pack("{s:o}", "domain",
-                             dom ? engine_domain_json(g, dom, false) : json_null()));
+    request_return(w->request, json_pack("{s:o}", "domain",
+                                         dom ? engine_domain_json(g, dom, false) : json_null()));
     return true;
 }
 
@@ -330,7 +328,7 @@ static void wait_late(uv_timer_t *timer)
 
 void calls_changed(struct daemon *d)
 {
-    LIST_EACH(&d->waits, w, struct state_wait, link)
+    LIST_EACH (&d->waits, w, struct state_wait, link)
         (void)wait_over(w);
 }
 
@@ -377,8 +375,10 @@ void call_wait(struct daemon *d, struct request *r)
         int64_t id = json_get_int(r->args, "job", 0);
         struct job *j = job_find(&d->engine, (uint64_t)id);
         if (!j) {
-            err_set(&e, ERR_NO_SUCH_JOB, "there is no job:%jd, or it ended long ago (jobs lists "
-                    "it)", (intmax_t)id);
+            err_set(&e, ERR_NO_SUCH_JOB,
+                    "there is no job:%jd, or it ended long ago (jobs lists "
+                    "it)",
+                    (intmax_t)id);
             request_fail(r, &e, NULL);
             return;
         }
@@ -389,8 +389,10 @@ void call_wait(struct daemon *d, struct request *r)
     }
     const char *state = json_get_string(r->args, "state", "");
     if (state_of(state) == ST_N) {
-        err_set(&e, ERR_BAD_REQUEST, "wait: \"%.40s\" is not a state; they are absent, halted, "
-                "running, paused, suspended, shutdown, crashed, broken", state);
+        err_set(&e, ERR_BAD_REQUEST,
+                "wait: \"%.40s\" is not a state; they are absent, halted, "
+                "running, paused, suspended, shutdown, crashed, broken",
+                state);
         request_fail(r, &e, NULL);
         return;
     }
@@ -407,7 +409,7 @@ void call_info(struct daemon *d, struct request *r)
     struct utsname host;
     struct sysinfo sys;
 
-    LIST_EACH(&g->domains, dom, struct domain, link) {
+    LIST_EACH (&g->domains, dom, struct domain, link) {
         counts[engine_state(g, dom)]++;
         count++;
     }
@@ -487,37 +489,37 @@ void call_console(struct daemon *d, struct request *r)
         calls_refuse(d, r, dom, VERB_CONSOLE, &e);
         return;
     }
-    if (client_to_console(r, json_pack("{s:s}", "domain", dom->r->name), d->consoles,
-                          dom->r->uuid, dom->r->name, &e) < 0)
+    if (client_to_console(r, json_pack("{s:s}", "domain", dom->r->name), d->consoles, dom->r->uuid,
+                          dom->r->name, &e) < 0)
         calls_refuse(d, r, dom, VERB_N, &e);
 }
 
-static void read_findings(uv_work_t *work)
-{
-    struct reading *reading = work->data;
+struct examination {
+    uv_work_t work;
+    struct request *request;
+    struct doctor *doctor;
+    int result;
+    struct err err;
+};
 
-    reading->result = store_verify(reading->daemon->engine.store, &reading->lines,
-                                   &reading->count, &reading->err);
+static void examine(uv_work_t *work)
+{
+    struct examination *ex = work->data;
+
+    ex->result = doctor_examine(ex->doctor, &ex->err);
 }
 
-static void findings_read(uv_work_t *work, int status)
+static void examined(uv_work_t *work, int status)
 {
-    struct reading *reading = work->data;
-    struct engine *g = &reading->daemon->engine;
-    json_t *list = json_array();
+    struct examination *ex = work->data;
 
     (void)status;
-    for (size_t i = 0; i < reading->count; i++)
-        json_array_append_new(list, json_string(reading->lines[i]));
-    LIST_EACH(&g->domains, dom, struct domain, link) {
-        if (dom->r->broken) {
-            AUTO_FREE char *line = x_asprintf(
-                "%s is broken: %s", dom->r->name,
-                dom->r->reason_text ? dom->r->reason_text : reason_text(dom->r->broken));
-            json_array_append_new(list, json_string(line));
-        }
-    }
-    reading_end(reading, "findings", list);
+    if (ex->result < 0)
+        request_fail(ex->request, &ex->err, NULL);
+    else
+        request_return(ex->request, json_pack("{s:o}", "findings", doctor_findings(ex->doctor)));
+    doctor_free(ex->doctor);
+    free(ex);
 }
 
 void call_doctor(struct daemon *d, struct request *r)
@@ -525,11 +527,15 @@ void call_doctor(struct daemon *d, struct request *r)
     struct err e;
 
     if (json_get_bool(r->args, "repair", false)) {
-        err_set(&e, ERR_UNSUPPORTED, "doctor cannot repair yet; without --repair it says what is "
+        err_set(&e, ERR_UNSUPPORTED,
+                "doctor cannot repair yet; without --repair it says what is "
                 "wrong");
         request_fail(r, &e, NULL);
         return;
     }
-    struct reading *reading = reading_new(d, r);
-    uv_queue_work(d->loop, &reading->work, read_findings, findings_read);
+    struct examination *ex = x_calloc(1, sizeof *ex);
+    ex->work.data = ex;
+    ex->request = r;
+    ex->doctor = doctor_new(&d->engine);
+    uv_queue_work(d->loop, &ex->work, examine, examined);
 }

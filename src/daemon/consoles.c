@@ -23,12 +23,12 @@ struct console {
     struct list views; /* struct console_view.link */
     uv_poll_t poll;
     int fd;
-    bool open;         /* poll is initialised and fd is open */
+    bool open; /* poll is initialised and fd is open */
     int log_fd;
     off_t log_size;
     char uuid[IDENT_UUID_LEN + 1];
     char name[IDENT_NAME_MAX + 1];
-    struct str typed;  /* what the guest has not taken yet */
+    struct str typed; /* what the guest has not taken yet */
 };
 
 struct console_view {
@@ -40,7 +40,7 @@ struct console_view {
 
 struct consoles {
     uv_loop_t *loop;
-    char *dir; /* owned */
+    char *dir;        /* owned */
     struct list list; /* struct console.link */
 };
 
@@ -72,7 +72,7 @@ static void shut(struct console *con)
 
 static void end(struct console *con)
 {
-    LIST_EACH(&con->views, v, struct console_view, link) {
+    LIST_EACH (&con->views, v, struct console_view, link) {
         list_remove(&v->link);
         v->show(v->arg, NULL, 0);
         free(v);
@@ -87,7 +87,7 @@ static void end(struct console *con)
 
 void consoles_free(struct consoles *c)
 {
-    LIST_EACH(&c->list, con, struct console, link)
+    LIST_EACH (&c->list, con, struct console, link)
         end(con);
     free(c->dir);
     free(c);
@@ -163,13 +163,13 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         return;
     }
     keep(con, bytes, (size_t)n);
-    LIST_EACH(&con->views, v, struct console_view, link)
+    LIST_EACH (&con->views, v, struct console_view, link)
         v->show(v->arg, bytes, (size_t)n);
 }
 
 static struct console *find(struct consoles *c, const char *uuid)
 {
-    LIST_EACH(&c->list, con, struct console, link)
+    LIST_EACH (&c->list, con, struct console, link)
         if (str_eq(con->uuid, uuid))
             return con;
     return NULL;
@@ -189,7 +189,7 @@ void consoles_add(struct consoles *c, const char *uuid, const char *name, int fd
     str_copy(con->name, sizeof con->name, name);
     open_log(con);
     if (old) {
-        LIST_EACH(&old->views, v, struct console_view, link) {
+        LIST_EACH (&old->views, v, struct console_view, link) {
             list_remove(&v->link);
             list_append(&con->views, &v->link);
             v->console = con;
@@ -213,7 +213,7 @@ void consoles_end(struct consoles *c, const char *uuid)
     ssize_t n;
     while (con->open && (n = read(con->fd, bytes, sizeof bytes)) > 0) {
         keep(con, bytes, (size_t)n);
-        LIST_EACH(&con->views, v, struct console_view, link)
+        LIST_EACH (&con->views, v, struct console_view, link)
             v->show(v->arg, bytes, (size_t)n);
     }
     end(con);

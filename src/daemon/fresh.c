@@ -51,6 +51,6 @@ void fresh_wait(struct daemon *d, struct request *r, fresh_fn *fn)
 
 void fresh_arrived(struct daemon *d)
 {
-    LIST_EACH(&d->fresh, f, struct fresh, link)
+    LIST_EACH (&d->fresh, f, struct fresh, link)
         finish(f);
 }

@@ -28,20 +28,29 @@ static const char usage[] =
     "usage: reeved [--config FILE] [--state-dir DIR] [--run-dir DIR] [--driver auto|qemu|null]\n"
     "              [--foreground] [--debug] [--version] [--fault-points]\n";
 
-enum { OPT_CONFIG = 256, OPT_STATE, OPT_RUN, OPT_DRIVER, OPT_FOREGROUND, OPT_DEBUG, OPT_VERSION,
-       OPT_FAULTS, OPT_HELP };
+enum {
+    OPT_CONFIG = 256,
+    OPT_STATE,
+    OPT_RUN,
+    OPT_DRIVER,
+    OPT_FOREGROUND,
+    OPT_DEBUG,
+    OPT_VERSION,
+    OPT_FAULTS,
+    OPT_HELP
+};
 
 static const struct option options[] = {
-    {"config",       required_argument, NULL, OPT_CONFIG    },
-    {"state-dir",    required_argument, NULL, OPT_STATE     },
-    {"run-dir",      required_argument, NULL, OPT_RUN       },
-    {"driver",       required_argument, NULL, OPT_DRIVER    },
-    {"foreground",   no_argument,       NULL, OPT_FOREGROUND},
-    {"debug",        no_argument,       NULL, OPT_DEBUG     },
-    {"version",      no_argument,       NULL, OPT_VERSION   },
-    {"fault-points", no_argument,       NULL, OPT_FAULTS    },
-    {"help",         no_argument,       NULL, OPT_HELP      },
-    {0},
+    {"config",           required_argument, NULL, OPT_CONFIG},
+    {"state-dir",              required_argument, NULL, OPT_STATE},
+    {"run-dir",                  required_argument, NULL, OPT_RUN},
+    {"driver",required_argument, NULL, OPT_DRIVER},
+    {"foreground",         no_argument, NULL, OPT_FOREGROUND},
+    {"debug",          no_argument, NULL, OPT_DEBUG},
+    {"version",              no_argument, NULL, OPT_VERSION},
+    {"fault-points",                  no_argument, NULL, OPT_FAULTS},
+    {"help",              no_argument, NULL, OPT_HELP},
+    {0       },
 };
 
 static void replace(char **to, const char *value)
@@ -113,9 +122,11 @@ static int find_driver(const struct settings *s, const struct driver_options *op
         }
     }
     if (str_eq(name, "xen"))
-        return err_set(e, ERR_DRIVER_UNAVAILABLE, "this version has no xen driver yet; --driver "
+        return err_set(e, ERR_DRIVER_UNAVAILABLE,
+                       "this version has no xen driver yet; --driver "
                        "qemu or null work");
-    return err_set(e, ERR_BAD_REQUEST, "there is no driver \"%s\"; they are auto, qemu, null", name);
+    return err_set(e, ERR_BAD_REQUEST, "there is no driver \"%s\"; they are auto, qemu, null",
+                   name);
 }
 
 static void wake(void *arg)
@@ -264,10 +275,13 @@ static int make_dirs(const struct settings *s, struct err *e)
 static int open_engine(struct daemon *d, struct post *post, struct err *e)
 {
     const struct settings *s = d->settings;
-    struct driver_options opts = {.run_dir = s->run_dir, .state_dir = s->state_dir,
-                                  .qemu = s->qemu, .user = s->qemu_user};
-    const struct engine_host host = {.arg = d, .look = host_look, .after = host_after,
-                                     .changed = host_changed, .console = host_console,
+    struct driver_options opts = {
+        .run_dir = s->run_dir, .state_dir = s->state_dir, .qemu = s->qemu, .user = s->qemu_user};
+    const struct engine_host host = {.arg = d,
+                                     .look = host_look,
+                                     .after = host_after,
+                                     .changed = host_changed,
+                                     .console = host_console,
                                      .console_end = host_console_end};
     const struct driver *driver = NULL;
 
@@ -284,8 +298,8 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
 
     if (open_engine(d, post, e) < 0)
         return -1;
-    if (observer_start(d->engine.driver, d->engine.handle, post, on_observed, d, &d->observer,
-                       e) < 0)
+    if (observer_start(d->engine.driver, d->engine.handle, post, on_observed, d, &d->observer, e) <
+        0)
         return -1;
     if (server_start(d->loop, d->settings->run_dir, calls_dispatch, d, &d->server, e) < 0)
         return -1;
@@ -305,10 +319,12 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
     observer_stop(d->observer);
     bool whole = d->engine.running == 0;
     if (whole) {
+        post_run(post); /* the observer's last word, while there are domains */
         engine_close(&d->engine);
         uv_close((uv_handle_t *)async, NULL);
         for (int i = 0; i < 2; i++)
             uv_close((uv_handle_t *)&signals[i], NULL);
+        post_run(post); /* the store's last words */
         consoles_free(d->consoles);
         uv_run(d->loop, UV_RUN_NOWAIT);
         post_free(post);

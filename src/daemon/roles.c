@@ -42,8 +42,10 @@ int role_parse(const char *line, struct role_rule *ret, struct err *e)
         ret->role = (enum role)role;
         return 0;
     }
-    return err_set(e, ERR_BAD_CONFIG, "roles: \"%.80s\" is not USER=ROLE or @GROUP=ROLE with a role "
-                   "of none, viewer, operator, admin", line);
+    return err_set(e, ERR_BAD_CONFIG,
+                   "roles: \"%.80s\" is not USER=ROLE or @GROUP=ROLE with a role "
+                   "of none, viewer, operator, admin",
+                   line);
 }
 
 int peer_of(int fd, struct peer *ret, struct err *e)

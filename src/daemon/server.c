@@ -39,13 +39,13 @@ struct client {
     uv_timer_t slow; /* runs while something is unsent */
     int open_handles;
     bool closing;
-    bool ending;     /* closes once all is sent */
+    bool ending; /* closes once all is sent */
     bool reading;
     bool subscribed;
     struct peer peer;
     enum role role;
-    char *actor;     /* owned */
-    struct str line; /* an unfinished request line */
+    char *actor;          /* owned */
+    struct str line;      /* an unfinished request line */
     struct list requests; /* struct request.link */
     size_t request_count;
     size_t unsent;
@@ -95,7 +95,7 @@ static void client_close(struct client *c)
     if (c->console)
         console_detach(TAKE(c->console));
     /* What is under way goes on without it: a client that goes away cancels nothing. */
-    LIST_EACH(&c->requests, r, struct request, link) {
+    LIST_EACH (&c->requests, r, struct request, link) {
         r->client = NULL;
         list_remove(&r->link);
         if (r->drop)
@@ -267,10 +267,11 @@ static int check_members(json_t *line, struct err *e)
     const char *key;
     json_t *value;
 
-    json_object_foreach(line, key, value)
-        if (!known_member(key))
-            return err_set(e, ERR_BAD_REQUEST, "a request has execute, arguments and id; not "
-                           "\"%.40s\"", key);
+    json_object_foreach(line, key, value) if (!known_member(key)) return err_set(
+        e, ERR_BAD_REQUEST,
+        "a request has execute, arguments and id; not "
+        "\"%.40s\"",
+        key);
     if (!json_is_string(json_object_get(line, "execute")))
         return err_set(e, ERR_BAD_REQUEST, "\"execute\" is missing or not a string");
     json_t *args = json_object_get(line, "arguments");
@@ -387,8 +388,8 @@ static void read_more(struct client *c)
 
 static void greet(struct client *c)
 {
-    AUTO_JSON json_t *greeting = json_pack("{s:{s:s,s:i}}", "reeve", "version", REEVE_VERSION,
-                                           "api", 1);
+    AUTO_JSON json_t *greeting =
+        json_pack("{s:{s:s,s:i}}", "reeve", "version", REEVE_VERSION, "api", 1);
 
     client_send_json(c, greeting);
 }
@@ -454,8 +455,10 @@ static int make_socket(const char *path, struct err *e)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     if (!str_copy(address.sun_path, sizeof address.sun_path, path))
-        return err_set(e, ERR_BAD_REQUEST, "the socket's path %s is too long: at most %zu bytes; "
-                       "give a shorter --run-dir", path, sizeof address.sun_path - 1);
+        return err_set(e, ERR_BAD_REQUEST,
+                       "the socket's path %s is too long: at most %zu bytes; "
+                       "give a shorter --run-dir",
+                       path, sizeof address.sun_path - 1);
     if (somebody_listens(&address))
         return err_set(e, ERR_BUSY, "another reeved listens on %s", path);
     if (unlink(path) < 0 && errno != ENOENT)
@@ -509,7 +512,7 @@ static void listener_closed(uv_handle_t *handle)
 void server_stop(struct server *s)
 {
     unlink(s->path);
-    LIST_EACH(&s->clients, c, struct client, link)
+    LIST_EACH (&s->clients, c, struct client, link)
         client_close(c);
     uv_close((uv_handle_t *)&s->listener, listener_closed);
 }
@@ -581,7 +584,7 @@ void server_event(struct server *s, const char *kind, uint64_t seq, json_t *data
     AUTO_FREE char *line = event_line(kind, seq, data);
     size_t len = strlen(line);
 
-    LIST_EACH(&s->clients, c, struct client, link)
+    LIST_EACH (&s->clients, c, struct client, link)
         if (c->subscribed)
             send_or_drop(c, line, len);
 }

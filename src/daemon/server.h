@@ -13,10 +13,10 @@
 
 enum {
     SERVER_CLIENTS_MAX = 4096,
-    SERVER_REQUESTS_MAX = 256,             /* unanswered ones of a client; then it is not read */
-    SERVER_UNSENT_READ = 1024 * 1024,      /* a client with this much unsent is not read */
-    SERVER_UNSENT_MAX = 16 * 1024 * 1024,  /* unsent before an event or console bytes: dropped */
-    SERVER_SLOW_MS = 30 * 1000,            /* nothing of it taken for so long: dropped */
+    SERVER_REQUESTS_MAX = 256,            /* unanswered ones of a client; then it is not read */
+    SERVER_UNSENT_READ = 1024 * 1024,     /* a client with this much unsent is not read */
+    SERVER_UNSENT_MAX = 16 * 1024 * 1024, /* unsent before an event or console bytes: dropped */
+    SERVER_SLOW_MS = 30 * 1000,           /* nothing of it taken for so long: dropped */
 };
 
 struct server;
@@ -24,7 +24,7 @@ struct client;
 
 /* A request line that parsed, on its way through a call. */
 struct request {
-    struct list link; /* client.requests */
+    struct list link;      /* client.requests */
     struct client *client; /* NULL once the client is gone: then answers are dropped */
     json_t *id;            /* owned; NULL when it had none */
     const char *name;      /* of the call; borrowed from the row */

@@ -51,8 +51,8 @@ static char *user_dir(const char *variable, const char *fallback)
 void settings_init(struct settings *s)
 {
     *s = (struct settings){0};
-    AUTO_FREE char *dir = geteuid() == 0 ? x_strdup(REEVE_SYSCONFDIR)
-                                         : user_dir("XDG_CONFIG_HOME", ".config");
+    AUTO_FREE char *dir =
+        geteuid() == 0 ? x_strdup(REEVE_SYSCONFDIR) : user_dir("XDG_CONFIG_HOME", ".config");
     s->config_file = x_asprintf("%s/reeve.conf", dir);
 }
 
@@ -65,8 +65,8 @@ static void fill_in(struct settings *s)
     if (!s->driver)
         s->driver = x_strdup("auto");
     if (!s->state_dir)
-        s->state_dir = root ? x_strdup("/var/lib/reeve") : user_dir("XDG_STATE_HOME",
-                                                                    ".local/state");
+        s->state_dir =
+            root ? x_strdup("/var/lib/reeve") : user_dir("XDG_STATE_HOME", ".local/state");
     if (!s->run_dir)
         s->run_dir = root                        ? x_strdup("/run/reeve")
                      : getenv("XDG_RUNTIME_DIR") ? user_dir("XDG_RUNTIME_DIR", "")
@@ -128,8 +128,8 @@ static int take_setting(struct settings *s, const struct setting *at, struct err
         return 0;
     }
     const char *near = str_nearest(at->key, settings_key);
-    AUTO_FREE char *what = near ? x_asprintf("unknown key; did you mean %s?", near)
-                                : x_strdup("unknown key");
+    AUTO_FREE char *what =
+        near ? x_asprintf("unknown key; did you mean %s?", near) : x_strdup("unknown key");
     return bad(e, s, at, what);
 }
 

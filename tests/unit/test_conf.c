@@ -4,24 +4,26 @@
 
 static void strings_and_escapes(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *written, *is;
     } rows[] = {
-        {"'plain'",                   "plain"         },
-        {"\"plain\"",                 "plain"         },
-        {"'say \"hi\"'",              "say \"hi\""    },
-        {"\"it's\"",                  "it's"          },
-        {"'it\\'s'",                  "it's"          },
-        {"\"a\\\\b\"",                "a\\b"          },
+        {"'plain'", "plain"},
+        {"\"plain\"", "plain"},
+        {"'say \"hi\"'", "say \"hi\""},
+        {"\"it's\"", "it's"},
+        {"'it\\'s'", "it's"},
+        {"\"a\\\\b\"", "a\\b"},
         {"\"\\a\\b\\f\\n\\r\\t\\v\"", "\a\b\f\n\r\t\v"},
-        {"\"\\x41\\x7f\\xfF\"",       "A\x7f\xff"     },
-        {"\"\\101\\1\\0012\"",        "A\001\0012"    },
-        {"\"\\1018\"",                "A8"            },
-        {"\"# no ; comment\"",        "# no ; comment"},
-        {"\"\xc3\xa4\"",              "\xc3\xa4"      },
-        {"\"tab\there\"",             "tab\there"     },
-        {"0x1F",                      "0x1F"          }, /* a number is a string to a key that takes strings */
+        {"\"\\x41\\x7f\\xfF\"", "A\x7f\xff"},
+        {"\"\\101\\1\\0012\"", "A\001\0012"},
+        {"\"\\1018\"", "A8"},
+        {"\"# no ; comment\"", "# no ; comment"},
+        {"\"\xc3\xa4\"", "\xc3\xa4"},
+        {"\"tab\there\"", "tab\there"},
+        {"0x1F", "0x1F"}, /* a number is a string to a key that takes strings */
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -56,21 +58,23 @@ static void strings_round_trip(void **state)
 
 static void numbers(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *written;
         unsigned is;
     } rows[] = {
-        {"3",        3  },
-        {"017",      15 },
-        {"0x1f",     31 },
-        {"0X1F",     31 },
-        {"'4'",      4  },
-        {"\"0x10\"", 16 },
-        {"'010'",    8  },
-        {"512",      512},
-        {"00007",    7  },
-        {"1",        1  }
+        {"3", 3},
+        {"017", 15},
+        {"0x1f", 31},
+        {"0X1F", 31},
+        {"'4'", 4},
+        {"\"0x10\"", 16},
+        {"'010'", 8},
+        {"512", 512},
+        {"00007", 7},
+        {"1", 1 }
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -334,22 +338,24 @@ static void command_line(void **state)
 
 static void bad_words(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *word, *says;
     } rows[] = {
-        {"vcpus",             "not of the form key=value"},
-        {"=3",                "not of the form key=value"},
-        {"",                  "not of the form key=value"},
-        {"1x=3",              "not of the form key=value"},
-        {"a-b=3",             "not of the form key=value"},
-        {"name='x",           "not closed"               },
-        {"name='x' y",        "line must end"            },
-        {"name='x'; vcpus=2", "line must end"            },
-        {"serial=['pty'",     "not closed by ]"          },
-        {"vcpus=two",         "not a whole number"       },
-        {"disk=/x",           "takes a list"             },
-        {"vnc=true",          "neither 0 nor 1"          },
+        {"vcpus", "not of the form key=value"},
+        {"=3", "not of the form key=value"},
+        {"", "not of the form key=value"},
+        {"1x=3", "not of the form key=value"},
+        {"a-b=3", "not of the form key=value"},
+        {"name='x", "not closed"},
+        {"name='x' y", "line must end"},
+        {"name='x'; vcpus=2", "line must end"},
+        {"serial=['pty'", "not closed by ]"},
+        {"vcpus=two", "not a whole number"},
+        {"disk=/x", "takes a list"},
+        {"vnc=true", "neither 0 nor 1"},
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -151,19 +151,21 @@ static void sizes(void **state)
 
 static void command_lines(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *text, *is;
     } rows[] = {
-        {"cmdline = 'a b'",                    "a b"                },
-        {"root = '/dev/xvda ro'",              "root=/dev/xvda ro"  },
-        {"extra = 'quiet'",                    "quiet"              },
+        {"cmdline = 'a b'", "a b"},
+        {"root = '/dev/xvda ro'", "root=/dev/xvda ro"},
+        {"extra = 'quiet'", "quiet"},
         {"extra = 'quiet'; root = '/dev/vda'", "root=/dev/vda quiet"},
-        {"root = ''; extra = 'quiet'",         "quiet"              },
-        {"root = '/dev/vda'; extra = ''",      "root=/dev/vda"      },
-        {"root = ''",                          NULL                 },
-        {"cmdline = ''",                       NULL                 },
-        {"cmdline = 'a'; root = ''",           "a"                  },
+        {"root = ''; extra = 'quiet'", "quiet"},
+        {"root = '/dev/vda'; extra = ''", "root=/dev/vda"},
+        {"root = ''", NULL},
+        {"cmdline = ''", NULL},
+        {"cmdline = 'a'; root = ''", "a"},
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -210,19 +212,21 @@ static void actions(void **state)
 
 static void types_and_builders(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *text;
         enum conf_type is;
     } rows[] = {
-        {"type = 'pv'",                       CONF_TYPE_PV },
-        {"type = 'pvh'",                      CONF_TYPE_PVH},
-        {"type = 'hvm'",                      CONF_TYPE_HVM},
-        {"builder = 'hvm'",                   CONF_TYPE_HVM},
-        {"builder = 'generic'",               CONF_TYPE_PV },
-        {"builder = 'linux'",                 CONF_TYPE_PV },
-        {"builder = 'hvm'; type = 'hvm'",     CONF_TYPE_HVM},
+        {"type = 'pv'", CONF_TYPE_PV},
+        {"type = 'pvh'", CONF_TYPE_PVH},
+        {"type = 'hvm'", CONF_TYPE_HVM},
+        {"builder = 'hvm'", CONF_TYPE_HVM},
+        {"builder = 'generic'", CONF_TYPE_PV},
+        {"builder = 'linux'", CONF_TYPE_PV},
+        {"builder = 'hvm'; type = 'hvm'", CONF_TYPE_HVM},
         {"type = 'pvh'; builder = 'generic'", CONF_TYPE_PVH},
     };
+    /* clang-format on */
     struct outcome o;
 
     (void)state;

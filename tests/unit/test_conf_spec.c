@@ -13,48 +13,50 @@ static struct conf *one_disk(struct outcome *o, const char *spec)
 
 static void disks(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *spec, *target, *vdev;
         unsigned index;
         enum conf_format format;
         bool read_only, cdrom;
     } rows[] = {
-        {"/dev/vg/a,,hda",                                                "/dev/vg/a",  "hda",   0,   CONF_RAW,   false, false},
-        {"/dev/vg/a,raw,hda,rw",                                          "/dev/vg/a",  "hda",   0,   CONF_RAW,   false, false},
-        {"format=raw, vdev=hda, access=rw, target=/dev/vg/a",             "/dev/vg/a",  "hda",   0,   CONF_RAW,
-         false,                                                                                                          false},
-        {"raw:/dev/vg/a,hda,w",                                           "/dev/vg/a",  "hda",   0,   CONF_RAW,   false, false},
-        {"/i.iso,,hdc,cdrom",                                             "/i.iso",     "hdc",   2,   CONF_RAW,   true,  true },
-        {"/i.iso,,hdc,,cdrom",                                            "/i.iso",     "hdc",   2,   CONF_RAW,   true,  true },
-        {"/i.iso,raw,hdc,devtype=cdrom",                                  "/i.iso",     "hdc",   2,   CONF_RAW,   true,  true },
-        {"format=raw, vdev=hdc, access=ro, devtype=cdrom, target=/i.iso", "/i.iso",     "hdc",   2,
-         CONF_RAW,                                                                                                true,  true },
-        {"raw:/i.iso,hdc:cdrom,ro",                                       "/i.iso",     "hdc",   2,   CONF_RAW,   true,  true },
-        {",hdc:cdrom,r",                                                  NULL,         "hdc",   2,   CONF_RAW,   true,  true },
-        {"vdev=hdc,cdrom",                                                NULL,         "hdc",   2,   CONF_RAW,   true,  true },
-        {"format=empty,vdev=hdc,cdrom",                                   NULL,         "hdc",   2,   CONF_RAW,   true,  true },
-        {",empty,hdc,cdrom",                                              NULL,         "hdc",   2,   CONF_RAW,   true,  true },
-        {"disk.qcow2,qcow2,xvdb,r",                                       "disk.qcow2", "xvdb",  1,   CONF_QCOW2, true,  false},
-        {"qcow2:/a,xvda,r",                                               "/a",         "xvda",  0,   CONF_QCOW2, true,  false},
-        {"phy:/dev/vg/a,xvda,w",                                          "/dev/vg/a",  "xvda",  0,   CONF_RAW,   false, false},
-        {"phy:vg/a,xvda,w",                                               "/dev/vg/a",  "xvda",  0,   CONF_RAW,   false, false},
-        {"file:/a,sda,w",                                                 "/a",         "sda",   0,   CONF_RAW,   false, false},
-        {"file:a.img,vda:disk,w",                                         "a.img",      "vda",   0,   CONF_RAW,   false, false},
-        {"tap:aio:/a,xvda,w",                                             "/a",         "xvda",  0,   CONF_RAW,   false, false},
-        {"tap2:tapdisk:qcow2:/a,xvda,w",                                  "/a",         "xvda",  0,   CONF_QCOW2, false, false},
-        {"/a,raw,xvdz",                                                   "/a",         "xvdz",  25,  CONF_RAW,   false, false},
-        {"/a,raw,xvdaa",                                                  "/a",         "xvdaa", 26,  CONF_RAW,   false, false},
-        {"/a,raw,xvdzz",                                                  "/a",         "xvdzz", 701, CONF_RAW,   false, false},
-        {"vdev=xvda,access=r,/a",                                         "/a",         "xvda",  0,   CONF_RAW,   true,  false},
-        {"vdev=xvda,/a,qcow2,w",                                          "/a",         "xvda",  0,   CONF_QCOW2, false, false},
-        {" /a , raw , xvda , w ",                                         "/a",         "xvda",  0,   CONF_RAW,   false, false},
-        {"/a,raw,xvda,w,",                                                "/a",         "xvda",  0,   CONF_RAW,   false, false},
-        {"/a,raw,xvda,devtype=disk",                                      "/a",         "xvda",  0,   CONF_RAW,   false, false},
-        {"/a,raw,xvda,backend=0",                                         "/a",         "xvda",  0,   CONF_RAW,   false, false},
-        {"vdev=xvda,target=/a, b=c:d ",                                   "/a, b=c:d ", "xvda",  0,   CONF_RAW,   false, false},
-        {",raw,xvda,w,target=/a,b",                                       "/a,b",       "xvda",  0,   CONF_RAW,   false, false},
-        {"host:path,raw,xvda",                                            "host:path",  "xvda",  0,   CONF_RAW,   false, false},
+        {"/dev/vg/a,,hda", "/dev/vg/a", "hda", 0, CONF_RAW, false, false},
+        {"/dev/vg/a,raw,hda,rw", "/dev/vg/a", "hda", 0, CONF_RAW, false, false},
+        {"format=raw, vdev=hda, access=rw, target=/dev/vg/a", "/dev/vg/a", "hda", 0, CONF_RAW,
+         false, false},
+        {"raw:/dev/vg/a,hda,w", "/dev/vg/a", "hda", 0, CONF_RAW, false, false},
+        {"/i.iso,,hdc,cdrom", "/i.iso", "hdc", 2, CONF_RAW, true, true},
+        {"/i.iso,,hdc,,cdrom", "/i.iso", "hdc", 2, CONF_RAW, true, true},
+        {"/i.iso,raw,hdc,devtype=cdrom", "/i.iso", "hdc", 2, CONF_RAW, true, true},
+        {"format=raw, vdev=hdc, access=ro, devtype=cdrom, target=/i.iso", "/i.iso", "hdc", 2,
+         CONF_RAW, true, true},
+        {"raw:/i.iso,hdc:cdrom,ro", "/i.iso", "hdc", 2, CONF_RAW, true, true},
+        {",hdc:cdrom,r", NULL, "hdc", 2, CONF_RAW, true, true},
+        {"vdev=hdc,cdrom", NULL, "hdc", 2, CONF_RAW, true, true},
+        {"format=empty,vdev=hdc,cdrom", NULL, "hdc", 2, CONF_RAW, true, true},
+        {",empty,hdc,cdrom", NULL, "hdc", 2, CONF_RAW, true, true},
+        {"disk.qcow2,qcow2,xvdb,r", "disk.qcow2", "xvdb", 1, CONF_QCOW2, true, false},
+        {"qcow2:/a,xvda,r", "/a", "xvda", 0, CONF_QCOW2, true, false},
+        {"phy:/dev/vg/a,xvda,w", "/dev/vg/a", "xvda", 0, CONF_RAW, false, false},
+        {"phy:vg/a,xvda,w", "/dev/vg/a", "xvda", 0, CONF_RAW, false, false},
+        {"file:/a,sda,w", "/a", "sda", 0, CONF_RAW, false, false},
+        {"file:a.img,vda:disk,w", "a.img", "vda", 0, CONF_RAW, false, false},
+        {"tap:aio:/a,xvda,w", "/a", "xvda", 0, CONF_RAW, false, false},
+        {"tap2:tapdisk:qcow2:/a,xvda,w", "/a", "xvda", 0, CONF_QCOW2, false, false},
+        {"/a,raw,xvdz", "/a", "xvdz", 25, CONF_RAW, false, false},
+        {"/a,raw,xvdaa", "/a", "xvdaa", 26, CONF_RAW, false, false},
+        {"/a,raw,xvdzz", "/a", "xvdzz", 701, CONF_RAW, false, false},
+        {"vdev=xvda,access=r,/a", "/a", "xvda", 0, CONF_RAW, true, false},
+        {"vdev=xvda,/a,qcow2,w", "/a", "xvda", 0, CONF_QCOW2, false, false},
+        {" /a , raw , xvda , w ", "/a", "xvda", 0, CONF_RAW, false, false},
+        {"/a,raw,xvda,w,", "/a", "xvda", 0, CONF_RAW, false, false},
+        {"/a,raw,xvda,devtype=disk", "/a", "xvda", 0, CONF_RAW, false, false},
+        {"/a,raw,xvda,backend=0", "/a", "xvda", 0, CONF_RAW, false, false},
+        {"vdev=xvda,target=/a, b=c:d ", "/a, b=c:d ", "xvda", 0, CONF_RAW, false, false},
+        {",raw,xvda,w,target=/a,b", "/a,b", "xvda", 0, CONF_RAW, false, false},
+        {"host:path,raw,xvda", "host:path", "xvda", 0, CONF_RAW, false, false},
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -71,44 +73,46 @@ static void disks(void **state)
 
 static void bad_disks(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *spec, *says;
         enum err_code code;
     } rows[] = {
-        {"",                           "no vdev",                         ERR_BAD_CONFIG },
-        {"/a",                         "no vdev",                         ERR_BAD_CONFIG },
-        {"/a,raw",                     "no vdev",                         ERR_BAD_CONFIG },
-        {"/a,xvda",                    "target,format,vdev,access",       ERR_BAD_CONFIG },
-        {",raw,xvda,w",                "xvda has no target",              ERR_BAD_CONFIG },
-        {"/a,empty,hdc,cdrom",         "format=empty",                    ERR_BAD_CONFIG },
-        {"/a,qcow,xvda",               "format qcow is not supported",    ERR_UNSUPPORTED},
-        {"/a,vhd,xvda",                "format vhd is not supported",     ERR_UNSUPPORTED},
-        {"/a,qed,xvda",                "format qed is not supported",     ERR_UNSUPPORTED},
-        {"/a,format=vmdk,vdev=xvda",   "format vmdk is not supported",    ERR_UNSUPPORTED},
-        {"vhd:/a,xvda,w",              "format vhd is not supported",     ERR_UNSUPPORTED},
-        {"/a,qcow3,xvda",              "not a format",                    ERR_BAD_CONFIG },
-        {"/a,raw,xvda1",               "whole drive",                     ERR_BAD_CONFIG },
-        {"/a,raw,fda",                 "not a drive",                     ERR_BAD_CONFIG },
-        {"/a,raw,xvd",                 "not a drive",                     ERR_BAD_CONFIG },
-        {"/a,raw,xvdaaa",              "not a drive",                     ERR_BAD_CONFIG },
-        {"/a,raw,xvdA",                "not a drive",                     ERR_BAD_CONFIG },
-        {"/a,raw,xvda:tape",           "not a kind of device",            ERR_BAD_CONFIG },
-        {"/a,raw,xvda,x",              "not an access",                   ERR_BAD_CONFIG },
-        {"/a,raw,xvda,w,more",         "one too many",                    ERR_BAD_CONFIG },
-        {"/a,raw,xvda,format=raw",     "format is given twice",           ERR_BAD_CONFIG },
-        {"/a,raw,vdev=xvda,vdev=xvdb", "vdev is given twice",             ERR_BAD_CONFIG },
-        {"/a,raw,xvda,vdev=xvdb",      "vdev is given twice",             ERR_BAD_CONFIG },
-        {"/a,raw,xvda,w,access=r",     "access is given twice",           ERR_BAD_CONFIG },
-        {"/a,raw,xvda,target=/b",      "target is given twice",           ERR_BAD_CONFIG },
-        {"/a,raw,xvda,devtype=tape",   "not a devtype",                   ERR_BAD_CONFIG },
-        {"/a,raw,xvda,acces=r",        "did you mean access?",            ERR_BAD_CONFIG },
-        {"/a=b,raw,xvda",              "target=PATH",                     ERR_BAD_CONFIG },
+        {"", "no vdev", ERR_BAD_CONFIG},
+        {"/a", "no vdev", ERR_BAD_CONFIG},
+        {"/a,raw", "no vdev", ERR_BAD_CONFIG},
+        {"/a,xvda", "target,format,vdev,access", ERR_BAD_CONFIG},
+        {",raw,xvda,w", "xvda has no target", ERR_BAD_CONFIG},
+        {"/a,empty,hdc,cdrom", "format=empty", ERR_BAD_CONFIG},
+        {"/a,qcow,xvda", "format qcow is not supported", ERR_UNSUPPORTED},
+        {"/a,vhd,xvda", "format vhd is not supported", ERR_UNSUPPORTED},
+        {"/a,qed,xvda", "format qed is not supported", ERR_UNSUPPORTED},
+        {"/a,format=vmdk,vdev=xvda", "format vmdk is not supported", ERR_UNSUPPORTED},
+        {"vhd:/a,xvda,w", "format vhd is not supported", ERR_UNSUPPORTED},
+        {"/a,qcow3,xvda", "not a format", ERR_BAD_CONFIG},
+        {"/a,raw,xvda1", "whole drive", ERR_BAD_CONFIG},
+        {"/a,raw,fda", "not a drive", ERR_BAD_CONFIG},
+        {"/a,raw,xvd", "not a drive", ERR_BAD_CONFIG},
+        {"/a,raw,xvdaaa", "not a drive", ERR_BAD_CONFIG},
+        {"/a,raw,xvdA", "not a drive", ERR_BAD_CONFIG},
+        {"/a,raw,xvda:tape", "not a kind of device", ERR_BAD_CONFIG},
+        {"/a,raw,xvda,x", "not an access", ERR_BAD_CONFIG},
+        {"/a,raw,xvda,w,more", "one too many", ERR_BAD_CONFIG},
+        {"/a,raw,xvda,format=raw", "format is given twice", ERR_BAD_CONFIG},
+        {"/a,raw,vdev=xvda,vdev=xvdb", "vdev is given twice", ERR_BAD_CONFIG},
+        {"/a,raw,xvda,vdev=xvdb", "vdev is given twice", ERR_BAD_CONFIG},
+        {"/a,raw,xvda,w,access=r", "access is given twice", ERR_BAD_CONFIG},
+        {"/a,raw,xvda,target=/b", "target is given twice", ERR_BAD_CONFIG},
+        {"/a,raw,xvda,devtype=tape", "not a devtype", ERR_BAD_CONFIG},
+        {"/a,raw,xvda,acces=r", "did you mean access?", ERR_BAD_CONFIG},
+        {"/a=b,raw,xvda", "target=PATH", ERR_BAD_CONFIG},
         {"/a,raw,xvda,script=block-x", "script is not supported on qemu", ERR_UNSUPPORTED},
-        {"nbd:/a,xvda,w",              "nbd: is not supported on qemu",   ERR_UNSUPPORTED},
-        {"/a,raw,xvda,backend=netdom", "backend",                         ERR_UNSUPPORTED},
-        {"/a,raw,xvda,colo",           "colo is not supported",           ERR_UNSUPPORTED},
-        {"/a\\n,ra\\x1bw,xvda",        "\\x1bw",                          ERR_BAD_CONFIG },
+        {"nbd:/a,xvda,w", "nbd: is not supported on qemu", ERR_UNSUPPORTED},
+        {"/a,raw,xvda,backend=netdom", "backend", ERR_UNSUPPORTED},
+        {"/a,raw,xvda,colo", "colo is not supported", ERR_UNSUPPORTED},
+        {"/a\\n,ra\\x1bw,xvda", "\\x1bw", ERR_BAD_CONFIG},
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -165,20 +169,22 @@ static void disk_warnings(void **state)
 
 static void vifs(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *spec, *mac, *bridge, *model, *ifname;
     } rows[] = {
-        {"",                                    "",                  NULL,              "",               NULL    },
-        {" , ,",                                "",                  NULL,              "",               NULL    },
-        {"mac=00:16:3E:AB:cd:0F",               "00:16:3e:ab:cd:0f", NULL,              "",               NULL    },
-        {"mac=00:16:3e:00:00:01,bridge=xenbr0", "00:16:3e:00:00:01", "xenbr0",          "",               NULL    },
-        {" bridge = br.0 , model = e1000 ",     "",                  "br.0",            "e1000",          NULL    },
-        {"type=ioemu,model=virtio",             "",                  NULL,              "",               NULL    },
-        {"type=vif,model=virtio-net-pci",       "",                  NULL,              "virtio-net-pci", NULL    },
-        {"vifname=web1.0,bridge=",              "",                  NULL,              "",               "web1.0"},
-        {"backend=Domain-0,mac=",               "",                  NULL,              "",               NULL    },
-        {"bridge=exactly15bytes_",              "",                  "exactly15bytes_", "",               NULL    },
+        {"", "", NULL, "", NULL},
+        {" , ,", "", NULL, "", NULL},
+        {"mac=00:16:3E:AB:cd:0F", "00:16:3e:ab:cd:0f", NULL, "", NULL},
+        {"mac=00:16:3e:00:00:01,bridge=xenbr0", "00:16:3e:00:00:01", "xenbr0", "", NULL},
+        {" bridge = br.0 , model = e1000 ", "", "br.0", "e1000", NULL},
+        {"type=ioemu,model=virtio", "", NULL, "", NULL},
+        {"type=vif,model=virtio-net-pci", "", NULL, "virtio-net-pci", NULL},
+        {"vifname=web1.0,bridge=", "", NULL, "", "web1.0"},
+        {"backend=Domain-0,mac=", "", NULL, "", NULL},
+        {"bridge=exactly15bytes_", "", "exactly15bytes_", "", NULL},
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -196,32 +202,34 @@ static void vifs(void **state)
 
 static void bad_vifs(void **state)
 {
+    /* clang-format off */
     static const struct {
         const char *spec, *says;
         enum err_code code;
     } rows[] = {
-        {"mac=1",                                       "not a MAC address",                ERR_BAD_CONFIG },
-        {"mac=00:16:3e:00:00:0",                        "not a MAC address",                ERR_BAD_CONFIG },
-        {"mac=00:16:3e:00:00:011",                      "not a MAC address",                ERR_BAD_CONFIG },
-        {"mac=00-16-3e-00-00-01",                       "not a MAC address",                ERR_BAD_CONFIG },
-        {"mac=0g:16:3e:00:00:01",                       "not a MAC address",                ERR_BAD_CONFIG },
-        {"mac=01:16:3e:00:00:01",                       "not the address of one interface", ERR_BAD_CONFIG },
-        {"mac=ff:ff:ff:ff:ff:ff",                       "not the address of one interface", ERR_BAD_CONFIG },
-        {"mac=00:00:00:00:00:00",                       "not the address of one interface", ERR_BAD_CONFIG },
-        {"mac=00:16:3e:00:00:01,mac=00:16:3e:00:00:02", "mac is given twice",               ERR_BAD_CONFIG },
-        {"brige=xenbr0",                                "did you mean bridge?",             ERR_BAD_CONFIG },
-        {"bridge=a/b",                                  "name of an interface",             ERR_BAD_CONFIG },
-        {"bridge=a b",                                  "name of an interface",             ERR_BAD_CONFIG },
-        {"bridge=sixteen_bytes_xx",                     "name of an interface",             ERR_BAD_CONFIG },
-        {"vifname=..",                                  "name of an interface",             ERR_BAD_CONFIG },
-        {"model=a b",                                   "not a model",                      ERR_BAD_CONFIG },
-        {"model=abcdefghijklmnopqrstuvwx",              "not a model",                      ERR_BAD_CONFIG },
-        {"type=tap",                                    "vif, ioemu",                       ERR_BAD_CONFIG },
-        {"bridge",                                      "parameter=value",                  ERR_BAD_CONFIG },
-        {"trusted=1",                                   "not a parameter",                  ERR_BAD_CONFIG },
-        {"vlan=5",                                      "vlan is not supported on qemu",    ERR_UNSUPPORTED},
-        {"backend=netdom",                              "backend",                          ERR_UNSUPPORTED},
+        {"mac=1", "not a MAC address", ERR_BAD_CONFIG},
+        {"mac=00:16:3e:00:00:0", "not a MAC address", ERR_BAD_CONFIG},
+        {"mac=00:16:3e:00:00:011", "not a MAC address", ERR_BAD_CONFIG},
+        {"mac=00-16-3e-00-00-01", "not a MAC address", ERR_BAD_CONFIG},
+        {"mac=0g:16:3e:00:00:01", "not a MAC address", ERR_BAD_CONFIG},
+        {"mac=01:16:3e:00:00:01", "not the address of one interface", ERR_BAD_CONFIG},
+        {"mac=ff:ff:ff:ff:ff:ff", "not the address of one interface", ERR_BAD_CONFIG},
+        {"mac=00:00:00:00:00:00", "not the address of one interface", ERR_BAD_CONFIG},
+        {"mac=00:16:3e:00:00:01,mac=00:16:3e:00:00:02", "mac is given twice", ERR_BAD_CONFIG},
+        {"brige=xenbr0", "did you mean bridge?", ERR_BAD_CONFIG},
+        {"bridge=a/b", "name of an interface", ERR_BAD_CONFIG},
+        {"bridge=a b", "name of an interface", ERR_BAD_CONFIG},
+        {"bridge=sixteen_bytes_xx", "name of an interface", ERR_BAD_CONFIG},
+        {"vifname=..", "name of an interface", ERR_BAD_CONFIG},
+        {"model=a b", "not a model", ERR_BAD_CONFIG},
+        {"model=abcdefghijklmnopqrstuvwx", "not a model", ERR_BAD_CONFIG},
+        {"type=tap", "vif, ioemu", ERR_BAD_CONFIG},
+        {"bridge", "parameter=value", ERR_BAD_CONFIG},
+        {"trusted=1", "not a parameter", ERR_BAD_CONFIG},
+        {"vlan=5", "vlan is not supported on qemu", ERR_UNSUPPORTED},
+        {"backend=netdom", "backend", ERR_UNSUPPORTED},
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

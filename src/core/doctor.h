@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What `reeve doctor` looks at beside the store: images, leftovers, drift. */
+#ifndef CORE_DOCTOR_H
+#define CORE_DOCTOR_H
+
+#include "core/engine.h"
+
+struct doctor;
+
+/* Takes what it needs of the engine (copies). Loop thread. */
+struct doctor *doctor_new(struct engine *g);
+/* Verifies the store, every kept image with its checksums, and the folder of images, and says what
+ * it found: a line each, in doctor_findings. Blocks on the disk; any thread but the loop's. Sets
+ * ERR_FAILED when it could not look. */
+int doctor_examine(struct doctor *doc, struct err *e) MUST_CHECK;
+json_t *doctor_findings(const struct doctor *doc); /* an array; new reference */
+void doctor_free(struct doctor *doc);
+
+#endif
