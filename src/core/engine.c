@@ -255,8 +255,9 @@ static json_t *can_json(const struct engine *g, const struct domain *d)
     enum verb verbs[VERB_N];
     size_t count = lifecycle_can(engine_state(g, d), d->r->managed, verbs);
 
+    /* Only what this daemon would do: not every row of the table has its steps yet. */
     for (size_t i = 0; i < count; i++)
-        if (engine_driver_has(g, verbs[i]))
+        if ((job_kind_of(verbs[i]) || verbs[i] == VERB_CONSOLE) && engine_driver_has(g, verbs[i]))
             json_array_append_new(can, json_string(verb_name(verbs[i])));
     return can;
 }

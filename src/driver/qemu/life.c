@@ -16,6 +16,9 @@
 #include "driver/qemu/platform.h"
 #include "driver/qemu/session.h"
 
+/* How long after a reset the firmware's own one is waited for. */
+enum { FIRMWARE_RESET_MS = 2000 };
+
 /* ---- pause and unpause ---- */
 
 int life_pause(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
@@ -105,20 +108,35 @@ static int set_reboot_action(struct session *s, const char *action, const struct
 
 /* The reset is done by QEMU's main loop some time after the command; its event says when. A guest
  * may reset itself at the same time, which is told apart by "guest". */
-static int await_reset(struct session *s, const struct op *op, struct err *e)
+static int await_reset(struct session *s, bool by_guest, const struct op *op, struct err *e)
 {
     for (;;) {
         AUTO_JSON json_t *event = NULL;
         if (qmp_event(&s->qmp, op, "reset", &event, e) < 0)
             return -1;
         if (str_eq(json_get_string(event, "event", NULL), "RESET") &&
-            !json_get_bool(json_object_get(event, "data"), "guest", true))
+            json_get_bool(json_object_get(event, "data"), "guest", true) == by_guest)
             return 0;
     }
 }
 
-/* Under reboot=shutdown system_reset would end the guest, so that is lifted for the moment in
- * which QEMU decides. */
+/* Back to reboot=shutdown. The firmware, when it finds that it has run before, resets the machine
+ * once more by itself, early in its boot; that is not the guest's reboot and has to pass first. It
+ * does not always come, so the wait for it ends in either case. */
+static int end_reboots(struct session *s, const struct op *op, struct err *e)
+{
+    struct op step = op_narrow(op, FIRMWARE_RESET_MS);
+    struct err late;
+
+    if (await_reset(s, true, &step, &late) < 0 && late.code != ERR_TIMED_OUT) {
+        *e = late;
+        return -1;
+    }
+    struct op after = op_within(QMP_COMMAND_MS);
+    return set_reboot_action(s, "shutdown", &after, e);
+}
+
+/* Under reboot=shutdown system_reset would end the guest, so that is lifted for a moment. */
 static int reset(struct session *s, const struct op *op, struct err *e)
 {
     struct op step = op_narrow(op, QMP_COMMAND_MS);
@@ -128,12 +146,11 @@ static int reset(struct session *s, const struct op *op, struct err *e)
         return -1;
     qmp_forget_events(&s->qmp);
     if (qmp_run(&s->qmp, "system_reset", NULL, &step, NULL, e) < 0 ||
-        await_reset(s, &step, e) < 0 ||
-        (!meta.reboots && set_reboot_action(s, "shutdown", &step, e) < 0) ||
+        await_reset(s, false, &step, e) < 0 ||
         qmp_run(&s->qmp, "cont", NULL, &step, NULL, e) < 0)
         return -1;
     folder_unmark(s->dirfd, FOLDER_HELD);
-    return 0;
+    return meta.reboots ? 0 : end_reboots(s, op, e);
 }
 
 int life_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
@@ -180,16 +197,19 @@ int life_info(struct driver_handle *h, const struct domain_ref *ref, const struc
         observation_set_dead(ret);
         return 0;
     }
-    if (session_open(&s, h, ref, op, e) == 0 && qmp_status(&s.qmp, op, status, e) == 0) {
+    struct err why;
+    if (session_open(&s, h, ref, op, &why) == 0 && qmp_status(&s.qmp, op, status, &why) == 0) {
         observation_set_status(ret, dirfd, status);
         return 0;
     }
-    if (!alive(&meta)) {
-        observation_set_dead(ret);
-        return 0;
+    if (why.code == ERR_CANCELLED) {
+        *e = why;
+        return -1;
     }
     /* It lives and says nothing: that is an observation as well. */
-    return e->code == ERR_CANCELLED ? -1 : 0;
+    if (!alive(&meta))
+        observation_set_dead(ret);
+    return 0;
 }
 
 int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret_fd,

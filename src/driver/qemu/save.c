@@ -10,8 +10,11 @@
  * folder, which observation.c reads. */
 #include "driver/qemu/save.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -22,6 +25,8 @@
 enum {
     DOWNTIME_MS = 2000 * 1000, /* the most that QEMU takes */
     LOOK_MS = 250,             /* between two looks at the progress */
+    DRAIN_MS = 10,             /* between two looks while a cancelled one ends */
+    SETTLE_MS = 2,             /* between two looks at the status, which tells of no event */
     ROLLBACK_MS = 30 * 1000,
 };
 
@@ -55,7 +60,8 @@ static int look(struct session *s, const struct op *op, bool *ret_done, struct e
     if (total > 0 && remaining >= 0 && remaining <= total)
         op_progress(op, (uint64_t)(total - remaining), (uint64_t)total);
     *ret_done = str_eq(status, "completed");
-    if (*ret_done || str_eq(status, "cancelled"))
+    /* "": there has been no migration yet. */
+    if (*ret_done || str_eq(status, "cancelled") || str_eq(status, ""))
         return 1;
     if (!str_eq(status, "failed"))
         return 0;
@@ -63,11 +69,22 @@ static int look(struct session *s, const struct op *op, bool *ret_done, struct e
     return err_set(e, ERR_FAILED, "QEMU could not write the guest's state: %s", why);
 }
 
+/* Takes what is in the pipe and throws it away; drain_fd may be -1. */
+static void drain(int drain_fd)
+{
+    char buf[65536];
+
+    while (drain_fd >= 0 && read(drain_fd, buf, sizeof buf) > 0)
+        ;
+}
+
 /* Waits for the migration's end, with progress, under the op. */
-static int await(struct session *s, const struct op *op, bool *ret_done, struct err *e)
+static int await(struct session *s, int drain_fd, const struct op *op, bool *ret_done,
+                 struct err *e)
 {
     for (;;) {
-        struct op step = op_narrow(op, LOOK_MS);
+        struct op step = op_narrow(op, drain_fd < 0 ? LOOK_MS : DRAIN_MS);
+        drain(drain_fd);
         AUTO_JSON json_t *event = NULL;
         int over = look(s, op, ret_done, e);
         if (over != 0)
@@ -80,22 +97,66 @@ static int await(struct session *s, const struct op *op, bool *ret_done, struct 
     }
 }
 
-/* After a failure or cancel: ends the migration and waits until QEMU has let the guest go on. The
- * reason for it all in *e stays. */
-static int roll_back(struct session *s, bool was_paused, const struct err *e)
+/* After a migration's end QEMU needs a moment to decide the guest's status, in which it refuses
+ * everything. */
+static int settle(struct session *s, const struct op *op, char status[QMP_STATUS_MAX],
+                  struct err *e)
+{
+    struct op limit = op_narrow(op, QMP_COMMAND_MS);
+
+    for (;;) {
+        struct op step = op_narrow(&limit, SETTLE_MS);
+        if (qmp_status(&s->qmp, &limit, status, e) < 0)
+            return -1;
+        if (!str_eq(status, "finish-migrate"))
+            return 0;
+        if (op_wait(&step, -1, 0, "the save's end", e) < 0 &&
+            (e->code != ERR_TIMED_OUT || step.deadline_ms == limit.deadline_ms))
+            return -1;
+    }
+}
+
+static bool runs(const char *status)
+{
+    return str_eq(status, "running") || str_eq(status, "suspended");
+}
+
+/* Lets the guest go on, or stand still for good, after a migration that is over. */
+static int leave(struct session *s, bool paused, const struct op *op, struct err *e)
+{
+    char status[QMP_STATUS_MAX];
+
+    if (settle(s, op, status, e) < 0)
+        return -1;
+    if (paused)
+        return folder_mark(s->dirfd, FOLDER_HELD, e);
+    if (!runs(status) && qmp_run(&s->qmp, "cont", NULL, op, NULL, e) < 0)
+        return -1;
+    folder_unmark(s->dirfd, FOLDER_HELD);
+    return 0;
+}
+
+/* After a failure or cancel. QEMU may hang in a write to a pipe that nobody reads any more, and
+ * cannot be cancelled there; so the pipe is emptied by us: a pipe's other end can be opened from
+ * any of its descriptors. */
+static int roll_back(struct session *s, int stream_fd, bool paused, struct err *e)
 {
     struct op op = op_within(ROLLBACK_MS);
-    struct err ignored;
-    bool done = false;
+    AUTO_FREE char *path = x_asprintf("/proc/self/fd/%d", stream_fd);
+    AUTO_CLOSE int drain_fd = -1;
+    struct stat st;
+    struct err failed;
+    bool done;
 
-    if (qmp_run(&s->qmp, "migrate_cancel", NULL, &op, NULL, &ignored) < 0 ||
-        (await(s, &op, &done, &ignored) < 0 && ignored.code != ERR_FAILED))
+    if (fstat(stream_fd, &st) == 0 && S_ISFIFO(st.st_mode))
+        drain_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (qmp_run(&s->qmp, "migrate_cancel", NULL, &op, NULL, e) < 0)
         return -1;
-    /* It may have been just ready: then it stands, and is to be woken. */
-    (void)e;
-    if (was_paused)
-        return folder_mark(s->dirfd, FOLDER_HELD, &ignored);
-    return qmp_run(&s->qmp, "cont", NULL, &op, NULL, &ignored);
+    if (await(s, drain_fd, &op, &done, &failed) < 0 && failed.code != ERR_FAILED) {
+        *e = failed;
+        return -1;
+    }
+    return leave(s, paused, &op, e);
 }
 
 int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
@@ -107,7 +168,6 @@ int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_
 
     if (session_open(&s, h, ref, op, e) < 0 || qmp_status(&s.qmp, op, status, e) < 0)
         return -1;
-    bool running = str_eq(status, "running") || str_eq(status, "suspended");
     if (str_eq(status, "postmigrate"))
         return err_set(e, ERR_UNSUPPORTED,
                        "QEMU cannot save a guest a second time that was kept paused after a save; "
@@ -118,13 +178,16 @@ int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_
     folder_unmark(s.dirfd, FOLDER_HELD);
     if (qmp_run(&s.qmp, "migrate", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) < 0)
         return -1;
-    if (await(&s, op, &done, e) == 0) {
-        if (done)
+    struct err stuck;
+    bool paused = !runs(status);
+    if (await(&s, -1, op, &done, e) == 0) {
+        if (done && settle(&s, op, status, e) == 0)
             return 0;
-        err_set(e, ERR_FAILED, "the save was cancelled in QEMU by somebody else");
+        if (!done)
+            err_set(e, ERR_FAILED, "the save was cancelled in QEMU by somebody else");
     }
-    if (roll_back(&s, !running, e) < 0)
-        err_wrap(e, "and QEMU did not let the guest go on");
+    if (roll_back(&s, stream_fd, paused, &stuck) < 0)
+        err_wrap(e, "the guest may stand still now (%s)", stuck.msg);
     return -1;
 }
 
@@ -132,22 +195,18 @@ int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused
               const struct op *op, struct err *e)
 {
     AUTO_SESSION struct session s = SESSION_NONE;
-    char status[QMP_STATUS_MAX];
+    struct err failed;
+    bool done;
 
-    if (session_open(&s, h, ref, op, e) < 0)
+    /* A migration of before we died may still go on; without one the cancel does nothing. */
+    if (session_open(&s, h, ref, op, e) < 0 ||
+        qmp_run(&s.qmp, "migrate_cancel", NULL, op, NULL, e) < 0)
         return -1;
-    /* A migration of before we died may still go on; without one this does nothing. */
-    if (qmp_run(&s.qmp, "migrate_cancel", NULL, op, NULL, e) < 0 ||
-        qmp_status(&s.qmp, op, status, e) < 0)
+    if (await(&s, -1, op, &done, &failed) < 0 && failed.code != ERR_FAILED) {
+        *e = failed;
         return -1;
-    if (paused)
-        return folder_mark(s.dirfd, FOLDER_HELD, e);
-    if (str_eq(status, "running") || str_eq(status, "suspended"))
-        return 0;
-    if (qmp_run(&s.qmp, "cont", NULL, op, NULL, e) < 0)
-        return -1;
-    folder_unmark(s.dirfd, FOLDER_HELD);
-    return 0;
+    }
+    return leave(&s, paused, op, e);
 }
 
 /* ---- core dump ---- */
