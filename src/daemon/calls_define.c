@@ -199,12 +199,13 @@ static void define_go(struct define *def)
     struct domain *by_uuid = uuid[0] ? engine_by_uuid(g, uuid) : NULL;
     struct err e;
 
-    if (clash(def, by_name, by_uuid, &e) < 0)
+    int result = clash(def, by_name, by_uuid, &e);
+    if (result == 0 && !def->request->client)
+        result = err_set(&e, ERR_CANCELLED, "the client went away before anything was done");
+    if (result == 0 && g->stopping)
+        result = err_set(&e, ERR_FAILED, "the daemon is stopping");
+    if (result < 0)
         fail(def, by_name, &e);
-    else if (!def->request->client)
-        request_fail(def->request, &e, NULL), define_free(def);
-    else if (g->stopping)
-        err_set(&e, ERR_FAILED, "the daemon is stopping"), fail(def, NULL, &e);
     else if (by_name)
         define_existing(def, by_name);
     else

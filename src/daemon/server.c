@@ -162,7 +162,8 @@ static void client_send(struct client *c, const char *bytes, size_t len)
     if (uv_write(&sent->write, (uv_stream_t *)&c->pipe, &rest, 1, on_sent) < 0) {
         c->unsent -= len;
         free(sent);
-        client_close(c);
+        /* Not at once: the caller may be going through a list that this client is in. */
+        uv_timer_start(&c->slow, on_slow, 0, 0);
     }
 }
 

@@ -717,6 +717,15 @@ static void bad_streams_leave_nothing(void **state)
 
 /* ---- Without a daemon ---- */
 
+static void close_consoles(struct guest **guests)
+{
+    for (; *guests; guests++) {
+        if ((*guests)->console >= 0)
+            close((*guests)->console);
+        (*guests)->console = -1;
+    }
+}
+
 static void guests_are_found_again(void **state)
 {
     struct rig *r = *state;
@@ -728,11 +737,8 @@ static void guests_are_found_again(void **state)
     int64_t value = guest_expect_standing(paused);
     r->subject->provoke(ended, POWERS_OFF);
     guest_await(ended, OBS_SHUTDOWN);
-    for (struct guest **g = (struct guest *[]){running, paused, ended, NULL}; *g; g++) {
-        if ((*g)->console >= 0)
-            close((*g)->console);
-        (*g)->console = -1;
-    }
+    int64_t since = clock_mono_ms(), running_value = r->subject->value(running);
+    close_consoles((struct guest *[]){running, paused, ended, NULL});
     rig_reopen(r);
     assert_true(guest_listed(running, &seen));
     assert_int_equal(seen.state, OBS_RUNNING);
@@ -746,6 +752,7 @@ static void guests_are_found_again(void **state)
     assert_int_equal(seen.state, OBS_SHUTDOWN);
     assert_int_equal(seen.reason, REASON_GUEST_POWEROFF);
     r->subject->attach(running);
+    guest_expect_near(running, running_value, since);
     guest_expect_runs(running);
     guest_expect_goes_on(paused, value, true);
     guest_destroy(running);

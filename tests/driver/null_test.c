@@ -386,6 +386,65 @@ static void list_can_fail_and_kill(void **state)
     guest_free(dies);
 }
 
+/* ---- The saved state, to the byte ---- */
+
+static void states_are_whole_to_the_last_byte(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_with(r, "");
+    struct op op = rig_op(r);
+    struct observation seen;
+    struct stat st;
+    struct err e;
+    char byte;
+    int fd = saved_state(r);
+
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(pread(fd, &byte, 1, st.st_size / 2), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, st.st_size / 2), 1);
+    EXPECT_ERR(do_call(g, CALL_RESTORE, fd, &op, &e), ERR_DAMAGED);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, st.st_size / 2), 1);
+    assert_int_equal(pwrite(fd, "x", 1, st.st_size), 1);
+    EXPECT_ERR(do_call(g, CALL_RESTORE, fd, &op, &e), ERR_DAMAGED);
+    assert_int_equal(ftruncate(fd, st.st_size - 1), 0);
+    EXPECT_ERR(do_call(g, CALL_RESTORE, fd, &op, &e), ERR_DAMAGED);
+    assert_int_equal(pwrite(fd, "\n", 1, st.st_size - 1), 1);
+    g->conf->memory_kib++;
+    EXPECT_ERR(do_call(g, CALL_RESTORE, fd, &op, &e), ERR_FAILED);
+    g->conf->memory_kib--;
+    assert_false(guest_listed(g, &seen));
+    EXPECT_OK(do_call(g, CALL_RESTORE, fd, &op, &e));
+    close(fd);
+    guest_destroy(g);
+    guest_free(g);
+}
+
+static void a_saved_guest_says_so(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_with(r, "");
+    struct op op = rig_op(r);
+    struct observation seen;
+    struct err e;
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    guest_create(g);
+    guest_unpause(g);
+    EXPECT_OK(r->driver->save(r->handle, &g->ref, fd, &op, &e));
+    seen = guest_info(g);
+    assert_int_equal(seen.state, OBS_PAUSED);
+    assert_int_equal(seen.reason, REASON_BEING_SAVED);
+    EXPECT_OK(r->driver->save_undo(r->handle, &g->ref, false, &op, &e));
+    seen = guest_info(g);
+    assert_int_equal(seen.state, OBS_RUNNING);
+    assert_int_equal(seen.reason, REASON_NONE);
+    close(fd);
+    guest_destroy(g);
+    guest_free(g);
+}
+
 /* ---- What befalls a guest ---- */
 
 static void guests_end_as_planned(void **state)
@@ -627,6 +686,8 @@ int main(void)
         CASE(a_late_call_does_not_touch_a_newer_guest),
         CASE(list_answers_while_a_guest_is_silent),
         CASE(list_can_fail_and_kill),
+        CASE(states_are_whole_to_the_last_byte),
+        CASE(a_saved_guest_says_so),
         CASE(guests_end_as_planned),
         CASE(a_disk_error_pauses_once),
         CASE(shutdown_sees_a_guest_that_goes_by_itself),

@@ -62,7 +62,7 @@ extern const struct subject subject_null, subject_qemu;
 extern const char *subject_guest_dir;
 
 struct rig *rig_open(const struct subject *subject);
-/* Ends all guests, and fails the case when something of them is left. */
+/* Ends all guests and tidies up; fails the case when something was left of them. */
 void rig_close(struct rig *r);
 /* As a daemon that is restarted: closes the driver, unless that is done, and opens it again. */
 void rig_reopen(struct rig *r);
@@ -94,6 +94,9 @@ int64_t guest_expect_standing(struct guest *g);         /* the value at which it
 /* Stands at `value`; unpaused, it goes on from just there. With `fresh` it was made anew, so that
  * its counter is looked at from here. */
 void guest_expect_goes_on(struct guest *g, int64_t value, bool fresh);
+/* It has run on since it was at `value`, at the time since_ms (monotonic), and not faster than
+ * time. */
+void guest_expect_near(struct guest *g, int64_t value, int64_t since_ms);
 /* It runs: not paused, not ended, and the counter moves. */
 void guest_expect_runs(struct guest *g);
 

@@ -128,6 +128,8 @@ static int leave(struct session *s, bool paused, const struct op *op, struct err
 
     if (settle(s, op, status, e) < 0)
         return -1;
+    if (paused && runs(status))
+        return qmp_run(&s->qmp, "stop", NULL, op, NULL, e);
     if (paused)
         return folder_mark(s->dirfd, FOLDER_HELD, e);
     if (!runs(status) && qmp_run(&s->qmp, "cont", NULL, op, NULL, e) < 0)
