@@ -12,6 +12,7 @@
 enum { CLOCK_TEXT_MAX = 32, CLOCK_BOOT_ID_LEN = 36 };
 
 int64_t clock_mono_ms(void); /* milliseconds since the host's boot */
+int64_t clock_mono_ns(void); /* the same in nanoseconds, to tell what came first */
 int64_t clock_wall_ms(void); /* milliseconds since 1970, UTC */
 
 /* Milliseconds until the monotonic deadline: 0 when it is past, -1 (poll's "for ever") for the

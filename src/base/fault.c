@@ -19,7 +19,7 @@ static struct {
 } points[] = {
     {"start.intent",     NOTHING}, /* the job is in the store, no guest yet */
     {"start.created",    NOTHING}, /* the guest exists, paused */
-    {"start.committed",  NOTHING}, /* the record says running, the guest is still paused */
+    {"start.running",    NOTHING}, /* the guest runs, its job has not ended in the store */
     {"save.intent",      NOTHING}, /* the job and the temporary name are in the store */
     {"save.stopped",     NOTHING}, /* the stream is written, the guest stands still */
     {"save.renamed",     NOTHING}, /* the image has its name, the store does not know it */
@@ -27,8 +27,8 @@ static struct {
     {"resume.intent",    NOTHING}, /* the job is in the store, the image untouched */
     {"resume.loaded",    NOTHING}, /* the guest is loaded, paused; the image is unclaimed */
     {"resume.claimed",   NOTHING}, /* the image is NAME.spent, no vCPU has run */
-    {"resume.committed", NOTHING}, /* the store says running, the guest is still paused */
-    {"resume.running",   NOTHING}, /* the guest runs, the spent image is still there */
+    {"resume.running",   NOTHING}, /* the guest runs, the store does not know it */
+    {"resume.committed", NOTHING}, /* the store says running, the spent image is still there */
     {"destroy.intent",   NOTHING}, /* the job is in the store, the guest exists */
     {"destroy.gone",     NOTHING}, /* the guest is gone, the store does not know it */
     {"store.commit",     NOTHING}, /* before a group commit */

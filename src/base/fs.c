@@ -98,8 +98,8 @@ int fs_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len,
     if (fstat(fd, &st) < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot stat %s", path);
     if (!S_ISREG(st.st_mode))
-        return err_set(e, ERR_FAILED, "cannot read %s: it is %s, not a file", path,
-                       S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
+        return err_set(e, ERR_FAILED, "cannot read %s: it is %s", path,
+                       S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a regular file");
     if ((uintmax_t)st.st_size > max)
         return err_set(e, ERR_TOO_LARGE,
                        "cannot read %s: it has %jd bytes; at most %zu are "

@@ -22,8 +22,12 @@ static const struct {
     enum opt opt;
     const char *name;
 } flags[] = {
-    {OPT_PAUSED, "paused"},   {OPT_FORCE, "force"},     {OPT_REPLACE, "replace"},
-    {OPT_DRY_RUN, "dry_run"}, {OPT_DESTROY, "destroy"}, {OPT_CHECKPOINT, "checkpoint"},
+    {OPT_PAUSED,     "paused"    },
+    {OPT_FORCE,      "force"     },
+    {OPT_REPLACE,    "replace"   },
+    {OPT_DRY_RUN,    "dry_run"   },
+    {OPT_DESTROY,    "destroy"   },
+    {OPT_CHECKPOINT, "checkpoint"},
 };
 
 json_t *change_args(const struct command *cmd, struct err *e)
@@ -48,7 +52,7 @@ json_t *change_args(const struct command *cmd, struct err *e)
 
 /* What all requests of one command share. */
 struct changes {
-    struct command *cmd; /* borrowed */
+    struct command *cmd;  /* borrowed */
     struct change *items; /* borrowed */
     size_t count;
     size_t in_flight;
@@ -109,7 +113,7 @@ static void draw_progress(struct changes *all)
         if (all->items[0].at) {
             AUTO_STR struct str progress = {0};
             print_progress(all->items[0].at, &progress);
-            str_addf(&line, " %s", progress.data ? progress.data : "");
+            str_addf(&line, "%s%s", progress.len ? " " : "", progress.len ? progress.data : "");
         }
     }
     str_addf(&line, ", %jd s", (intmax_t)((now - all->began_ms) / 1000));
@@ -131,7 +135,7 @@ static int report(struct changes *all, const struct change *item, struct err *e)
     if (all->cmd->format != PRINT_TABLE)
         return 0;
     if (error) {
-        print_error(json_get_string(error, "message", "the daemon gave no reason"));
+        print_failure(json_get_string(error, "message", "the daemon gave no reason"));
         return 0;
     }
     if (all->cmd->options.given[OPT_NO_WAIT] && json_is_object(job)) {
@@ -219,7 +223,7 @@ static int drop_unsent(struct changes *all, struct err *e)
 static int cancel_all(struct changes *all, struct err *e)
 {
     erase_progress(all);
-    print_error("cancelling; Ctrl-C again leaves it to the daemon");
+    print_failure("cancelling; Ctrl-C again leaves it to the daemon");
     all->cancelling = true;
     for (size_t i = 0; i < all->count; i++)
         if (cancel_job(all, &all->items[i], e) < 0)
@@ -231,7 +235,10 @@ static int cancel_all(struct changes *all, struct err *e)
 static int wait_once(struct changes *all, int signals, struct err *e)
 {
     struct client *c = &all->cmd->client;
-    struct pollfd fds[] = {{.fd = c->fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = c->fd,   .events = POLLIN},
+        {.fd = signals, .events = POLLIN}
+    };
     int n = poll(fds, ARRAY_LEN(fds), all->draws ? REDRAW_MS : -1);
     struct signalfd_siginfo info;
 

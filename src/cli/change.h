@@ -30,8 +30,8 @@ json_t *change_args(const struct command *cmd, struct err *e) MUST_CHECK;
  * `list` or for several, else the answer itself. Returns the exit
  * status: 0, or that of the first in order that failed; 130 after a second Ctrl-C; -1 when the
  * connection failed. Takes the items' references over. */
-int change_all(struct command *cmd, struct change *items, size_t count, bool list, struct err *e)
-    MUST_CHECK;
+int change_all(struct command *cmd, struct change *items, size_t count, bool list,
+               struct err *e) MUST_CHECK;
 
 void change_finish(struct change *items, size_t count);
 

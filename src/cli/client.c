@@ -48,13 +48,23 @@ static bool runs_as_us(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
-static int connect_own(struct client *c)
+/* Where a daemon of this user listens when it is not told where (daemon/settings.c); NULL: it has
+ * no place of its own. Owned by the caller. */
+static char *own_path(void)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
 
-    if (!runtime || runtime[0] != '/')
+    if (runtime && runtime[0] == '/')
+        return x_asprintf("%s/reeve/reeve.sock", runtime);
+    return geteuid() == 0 ? NULL : x_asprintf("/tmp/reeve-%u/reeve.sock", geteuid());
+}
+
+static int connect_own(struct client *c)
+{
+    AUTO_FREE char *path = own_path();
+
+    if (!path)
         return -1;
-    AUTO_FREE char *path = x_asprintf("%s/reeve/reeve.sock", runtime);
     AUTO_CLOSE int fd = connect_to(path);
     if (fd < 0 || !runs_as_us(fd))
         return -1;
@@ -71,10 +81,13 @@ static int refuse(const char *path, int errnum, struct err *e)
     if (errnum == EACCES || errnum == EPERM)
         return err_set(e, ERR_NOT_ALLOWED,
                        "cannot talk to reeved at %s: permission denied; be root or in the group "
-                       "reeve", shown.data);
+                       "reeve",
+                       shown.data);
     if (errnum == EAGAIN)
-        return err_set(e, ERR_UNREACHABLE, "reeved at %s does not accept connections: it is busy "
-                       "or stopped", shown.data);
+        return err_set(e, ERR_UNREACHABLE,
+                       "reeved at %s does not accept connections: it is busy "
+                       "or stopped",
+                       shown.data);
     return err_set(e, ERR_UNREACHABLE, "no reeved at %s (%s); " HOW_TO_START, shown.data,
                    strerror_r(errnum, reason, sizeof reason));
 }
@@ -148,8 +161,10 @@ static int check_greeting(struct client *c, const json_t *greeting, struct err *
     int64_t api = json_get_int(greeting, "api", -1);
 
     if (api != API)
-        return err_set(e, ERR_UNREACHABLE, "what answers at %s speaks version %jd of the protocol; "
-                       "this reeve speaks %d", c->path, (intmax_t)api, API);
+        return err_set(e, ERR_UNREACHABLE,
+                       "what answers at %s speaks version %jd of the protocol; "
+                       "this reeve speaks %d",
+                       c->path, (intmax_t)api, API);
     c->greeted = true;
     return 0;
 }
@@ -197,8 +212,10 @@ int client_fill(struct client *c, struct err *e)
     if (n < 0 && errno != ECONNRESET)
         return err_errno(e, ERR_UNREACHABLE, errno, "cannot read from reeved at %s", c->path);
     if (n <= 0)
-        return err_set(e, ERR_UNREACHABLE, "reeved at %s closed the connection; what it had begun "
-                       "goes on or is undone at its next start", c->path);
+        return err_set(e, ERR_UNREACHABLE,
+                       "reeved at %s closed the connection; what it had begun "
+                       "goes on or is undone at its next start",
+                       c->path);
     str_addn(&c->in, buf, (size_t)n);
     return 0;
 }
@@ -219,8 +236,8 @@ json_t *client_next(struct client *c, int64_t deadline_ms, struct err *e)
         if (n < 0 && errno == EINTR)
             continue;
         if (n == 0) {
-            err_set(e, c->greeted ? ERR_TIMED_OUT : ERR_UNREACHABLE,
-                    "reeved at %s does not answer", c->path);
+            err_set(e, c->greeted ? ERR_TIMED_OUT : ERR_UNREACHABLE, "reeved at %s does not answer",
+                    c->path);
             return NULL;
         }
         if (client_fill(c, e) < 0)

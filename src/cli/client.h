@@ -20,7 +20,7 @@ struct client {
     size_t searched; /* `in` has no line end between `at` and here */
     int64_t last_id;
     bool greeted;
-    json_t *error;   /* owned; the error object of the daemon behind the last failure, or NULL */
+    json_t *error; /* owned; the error object of the daemon behind the last failure, or NULL */
 };
 
 /* Connects to `path`; NULL: to REEVE_SOCKET, else the user's own daemon, else the system's. A
@@ -31,8 +31,8 @@ void client_close(struct client *c);
 
 /* Sends one request; `args` is taken over (NULL: none). May block while the daemon does not read,
  * at most 10 s. Sets ERR_TOO_LARGE for a line above the limit, ERR_UNREACHABLE. */
-int client_send(struct client *c, const char *call, json_t *args, int64_t *ret_id, struct err *e)
-    MUST_CHECK;
+int client_send(struct client *c, const char *call, json_t *args, int64_t *ret_id,
+                struct err *e) MUST_CHECK;
 
 /* The next line that has been received whole: 1 with a new reference, 0 when more must be read,
  * -1 with ERR_UNREACHABLE for a line that is no answer, or the daemon's own error when it closes

@@ -140,11 +140,12 @@ static enum step take_signal(struct console *k, int *ret_status, struct err *e)
 static enum step pump_once(struct console *k, int *ret_status, struct err *e)
 {
     bool sending = k->pending_len > 0;
-    struct pollfd fds[] = {
-        {.fd = k->client->fd, .events = (short)(POLLIN | (sending ? POLLOUT : 0))},
-        {.fd = sending || k->input_ended ? -1 : STDIN_FILENO, .events = POLLIN},
-        {.fd = k->signals, .events = POLLIN},
-    };
+    struct pollfd daemon = {.fd = k->client->fd, .events = POLLIN};
+    struct pollfd input = {.fd = sending || k->input_ended ? -1 : STDIN_FILENO, .events = POLLIN};
+    struct pollfd signals = {.fd = k->signals, .events = POLLIN};
+    if (sending)
+        daemon.events = POLLIN | POLLOUT;
+    struct pollfd fds[] = {daemon, input, signals};
 
     if (poll(fds, ARRAY_LEN(fds), -1) < 0) {
         if (errno == EINTR)
@@ -176,11 +177,11 @@ static int pump(struct console *k, const char *shown, struct err *e)
     if (step == STEP_FAILED)
         return -1;
     if (on_terminal) {
-        AUTO_FREE char *line = x_asprintf(step == STEP_ENDED ? "the console of %s ended"
-                                                             : "left the console of %s", shown);
+        AUTO_FREE char *line = x_asprintf(
+            step == STEP_ENDED ? "the console of %s ended" : "left the console of %s", shown);
         struct err ignored;
         if (fs_write_all(STDERR_FILENO, "\r\n", 2, "", &ignored) == 0)
-            print_error(line);
+            print_failure(line);
     }
     return status;
 }
@@ -203,15 +204,14 @@ int console_attach(struct command *cmd, const char *domain, struct err *e)
     sigset_t ends, before;
 
     json_set_string(args, "domain", domain);
-    AUTO_JSON json_t *answer =
-        client_call(&cmd->client, "console", TAKE(args), CLIENT_LIMIT_MS, e);
+    AUTO_JSON json_t *answer = client_call(&cmd->client, "console", TAKE(args), CLIENT_LIMIT_MS, e);
     if (!answer)
         return -1;
     str_add(&shown, "");
     str_add_escaped(&shown, domain, strlen(domain));
     if (isatty(STDIN_FILENO)) {
         AUTO_FREE char *line = x_asprintf("console of %s; Ctrl-] leaves it", shown.data);
-        print_error(line);
+        print_failure(line);
     }
     if (print_read_ahead(&cmd->client, e) < 0)
         return -1;

@@ -43,8 +43,10 @@ static int explain_domain(struct command *cmd, const char *domain, enum verb ver
     const char *word = json_get_string(shown, "state", "");
     enum state state = state_of(word);
     if (state == ST_N)
-        return err_set(e, ERR_UNSUPPORTED, "the daemon calls its state \"%s\", which this reeve "
-                       "does not know", word);
+        return err_set(e, ERR_UNSUPPORTED,
+                       "the daemon calls its state \"%s\", which this reeve "
+                       "does not know",
+                       word);
     AUTO_STR struct str name = {0};
     const char *raw = json_get_string(shown, "name", domain);
     str_add(&name, "");

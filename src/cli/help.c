@@ -129,7 +129,7 @@ static void add_scdoc_options(const struct option_row *rows, struct str *to)
         str_addf(to, "--%s*", rows->name);
         if (rows->arg)
             str_addf(to, " _%s_", rows->arg);
-        str_add(to, "++\n");
+        str_add(to, ": ");
         add_scdoc_text(rows->help, to);
         str_add(to, "\n\n");
     }

@@ -41,9 +41,10 @@ static void cell_phase(const json_t *row, bool people, struct str *to)
 
 static void cell_done(const json_t *row, bool people, struct str *to)
 {
-    if (people)
+    /* Of a job that has ended the bytes say nothing that people want to know. */
+    if (people && !json_is_string(json_object_get(row, "ended")))
         print_progress(row, to);
-    else
+    else if (!people)
         str_addf(to, "%jd", (intmax_t)json_get_int(row, "done_bytes", 0));
 }
 
@@ -78,11 +79,15 @@ static void cell_error(const json_t *row, bool people, struct str *to)
 }
 
 static const struct column columns[] = {
-    {"job", "JOB", false, cell_id},           {"verb", "VERB", false, cell_verb},
-    {"domain", "DOMAIN", false, cell_domain}, {"phase", "PHASE", false, cell_phase},
-    {"done", "DONE", true, cell_done},        {"started", "STARTED", true, cell_started},
-    {"ended", "ENDED", true, cell_ended},     {"actor", "ACTOR", false, cell_actor},
-    {"error", "ERROR", false, cell_error},
+    {"job",     "JOB",     false, cell_id     },
+    {"verb",    "VERB",    false, cell_verb   },
+    {"domain",  "DOMAIN",  false, cell_domain },
+    {"phase",   "PHASE",   false, cell_phase  },
+    {"done",    "DONE",    true,  cell_done   },
+    {"started", "STARTED", true,  cell_started},
+    {"ended",   "ENDED",   true,  cell_ended  },
+    {"actor",   "ACTOR",   false, cell_actor  },
+    {"error",   "ERROR",   false, cell_error  },
 };
 
 int run_jobs(struct command *cmd, struct err *e)
@@ -127,7 +132,8 @@ static json_t *wait_args(const struct options *o, struct err *e)
     if (state_of(o->value[OPT_FOR]) == ST_N) {
         AUTO_STR struct str shown = {0};
         str_add_escaped(&shown, o->value[OPT_FOR], strlen(o->value[OPT_FOR]));
-        err_set(e, ERR_BAD_REQUEST, "--for %s is no state: give halted, running, paused, "
+        err_set(e, ERR_BAD_REQUEST,
+                "--for %s is no state: give halted, running, paused, "
                 "suspended, shutdown, crashed, broken or absent",
                 shown.data ? shown.data : "\"\"");
         return NULL;
@@ -192,8 +198,8 @@ static int report_cancel(const struct command *cmd, int64_t job, const json_t *a
     if (message)
         print_sentence(message, &text);
     else
-        str_addf(&text, "cancelling job:%jd (wait job:%jd tells when it has ended)",
-                 (intmax_t)job, (intmax_t)job);
+        str_addf(&text, "cancelling job:%jd (wait job:%jd tells when it has ended)", (intmax_t)job,
+                 (intmax_t)job);
     str_addc(&text, '\n');
     return print_out(&text, e);
 }
@@ -219,7 +225,7 @@ int run_cancel(struct command *cmd, struct err *e)
             status = status ? status : err_exit(why.code);
             answer = json_pack("{s:O}", "error", cmd->client.error);
             if (cmd->format == PRINT_TABLE)
-                print_error(why.msg);
+                print_failure(why.msg);
         } else if (report_cancel(cmd, jobs[i], answer, e) < 0) {
             return -1;
         }

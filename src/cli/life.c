@@ -92,7 +92,7 @@ static void summarize(const struct command *cmd, const struct change *items, siz
     for (size_t i = 0; i < count; i++)
         done += json_object_get(items[i].answer, "return") != NULL;
     AUTO_FREE char *line = x_asprintf("%s --all: %zu of %zu done", cmd->row->name, done, count);
-    print_error(line);
+    print_failure(line);
 }
 
 static int run_changes(struct command *cmd, struct change *items, size_t count, struct err *e)
@@ -246,9 +246,7 @@ static bool meant_by_all(const json_t *domain)
         return false;
     if (str_eq(json_get_string(domain, "name", ""), "Domain-0"))
         return false;
-    json_array_foreach (can, i, verb)
-        if (str_eq(json_string_value(verb), "destroy"))
-            return true;
+    json_array_foreach(can, i, verb) if (str_eq(json_string_value(verb), "destroy")) return true;
     return !json_is_array(can);
 }
 
@@ -271,7 +269,8 @@ int run_all(struct command *cmd, struct err *e)
     AUTO_FREE const char **names = x_calloc(json_array_size(domains) + 1, sizeof *names);
     const json_t *domain;
     size_t i, count = 0;
-    json_array_foreach (domains, i, domain) {
+    json_array_foreach(domains, i, domain)
+    {
         if (!meant_by_all(domain))
             continue;
         uuids[count] = json_get_string(domain, "uuid", "");

@@ -163,29 +163,31 @@ static void cell_note(const json_t *row, bool people, struct str *to)
         str_add(to, to->len == before ? "transient" : "; transient");
 }
 
+/* clang-format off */
 static const struct column columns[] = {
-    {"name", "NAME", false, cell_name},
-    {"id", "ID", true, cell_id},
-    {"state", "STATE", false, cell_state},
-    {"mem", "MEM(MiB)", true, cell_mem},
-    {"vcpus", "VCPUS", true, cell_vcpus},
-    {"cpu", "CPU(s)", true, cell_cpu},
-    {"since", "SINCE", true, cell_since},
-    {"note", "NOTE", false, cell_note},
-    {"reason", "REASON", false, cell_reason},
-    {"job", "JOB", false, cell_job},
-    {"uuid", "UUID", false, cell_uuid},
-    {"managed", "MANAGED", false, cell_managed},
-    {"wanted", "WANTED", false, cell_wanted},
-    {"autostart", "AUTOSTART", false, cell_autostart},
-    {"driver", "DRIVER", false, cell_driver},
-    {"max_mem", "MAXMEM(MiB)", true, cell_max_mem},
-    {"max_vcpus", "MAXVCPUS", true, cell_max_vcpus},
-    {"observed", "OBSERVED", true, cell_observed},
-    {"console", "CONSOLE", false, cell_console},
-    {"vnc", "VNC", false, cell_vnc},
+    {"name",      "NAME",        false, cell_name},
+    {"id",        "ID",          true,  cell_id},
+    {"state",     "STATE",       false, cell_state},
+    {"mem",       "MEM(MiB)",    true,  cell_mem},
+    {"vcpus",     "VCPUS",       true,  cell_vcpus},
+    {"cpu",       "CPU(s)",      true,  cell_cpu},
+    {"since",     "SINCE",       true,  cell_since},
+    {"note",      "NOTE",        false, cell_note},
+    {"reason",    "REASON",      false, cell_reason},
+    {"job",       "JOB",         false, cell_job},
+    {"uuid",      "UUID",        false, cell_uuid},
+    {"managed",   "MANAGED",     false, cell_managed},
+    {"wanted",    "WANTED",      false, cell_wanted},
+    {"autostart", "AUTOSTART",   false, cell_autostart},
+    {"driver",    "DRIVER",      false, cell_driver},
+    {"max_mem",   "MAXMEM(MiB)", true,  cell_max_mem},
+    {"max_vcpus", "MAXVCPUS",    true,  cell_max_vcpus},
+    {"observed",  "OBSERVED",    true,  cell_observed},
+    {"console",   "CONSOLE",     false, cell_console},
+    {"vnc",       "VNC",         false, cell_vnc},
     {0},
 };
+/* clang-format on */
 
 #define DEFAULT_COLUMNS "name,id,state,mem,vcpus,cpu,since,note"
 
@@ -205,8 +207,10 @@ static json_t *list_args(const struct command *cmd, struct err *e)
         if (state == ST_N || state == ST_ABSENT) {
             AUTO_STR struct str shown = {0};
             str_add_escaped(&shown, o->value[OPT_STATE], strlen(o->value[OPT_STATE]));
-            err_set(e, ERR_BAD_REQUEST, "--state %s is none: give halted, running, paused, "
-                    "suspended, shutdown, crashed or broken", shown.data ? shown.data : "\"\"");
+            err_set(e, ERR_BAD_REQUEST,
+                    "--state %s is none: give halted, running, paused, "
+                    "suspended, shutdown, crashed or broken",
+                    shown.data ? shown.data : "\"\"");
             return NULL;
         }
         json_set_string(args, "state", o->value[OPT_STATE]);
@@ -225,12 +229,14 @@ int run_list(struct command *cmd, struct err *e)
     const struct options *o = &cmd->options;
     const struct column *chosen[COLUMNS_MAX];
     AUTO_STR struct str text = {0};
-    int count = print_columns(columns,
-                              o->given[OPT_COLUMNS] ? o->value[OPT_COLUMNS] : DEFAULT_COLUMNS,
-                              chosen, COLUMNS_MAX, e);
+    int count =
+        print_columns(columns, o->given[OPT_COLUMNS] ? o->value[OPT_COLUMNS] : DEFAULT_COLUMNS,
+                      chosen, COLUMNS_MAX, e);
 
     if (count < 0)
         return -1;
+    if (o->given[OPT_STATE] && o->operand_count > 0)
+        return err_set(e, ERR_BAD_REQUEST, "list takes domains or --state, not both");
     if (o->given[OPT_LONG] && o->given[OPT_COLUMNS])
         return err_set(e, ERR_BAD_REQUEST, "--long shows every field: give it or --columns");
     if (o->given[OPT_LONG] && cmd->format == PRINT_CSV) {
@@ -252,7 +258,8 @@ int run_list(struct command *cmd, struct err *e)
     }
     const json_t *domain;
     size_t i;
-    json_array_foreach (domains, i, domain) {
+    json_array_foreach(domains, i, domain)
+    {
         if (i)
             str_addc(&text, '\n');
         print_fields(domain, &text);

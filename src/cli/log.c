@@ -42,10 +42,14 @@ static void cell_text(const json_t *row, bool people, struct str *to)
 }
 
 static const struct column columns[] = {
-    {"seq", "SEQ", true, cell_seq},           {"at", "AT", false, cell_at},
-    {"domain", "DOMAIN", false, cell_domain}, {"uuid", "UUID", false, cell_uuid},
-    {"actor", "ACTOR", false, cell_actor},    {"verb", "VERB", false, cell_verb},
-    {"what", "WHAT", false, cell_what},       {"text", "TEXT", false, cell_text},
+    {"seq",    "SEQ",    true,  cell_seq   },
+    {"at",     "AT",     false, cell_at    },
+    {"domain", "DOMAIN", false, cell_domain},
+    {"uuid",   "UUID",   false, cell_uuid  },
+    {"actor",  "ACTOR",  false, cell_actor },
+    {"verb",   "VERB",   false, cell_verb  },
+    {"what",   "WHAT",   false, cell_what  },
+    {"text",   "TEXT",   false, cell_text  },
 };
 
 /* "12 2026-01-31T12:00:00.000Z web1 paused: by the user (uid 0 (root))" */
@@ -159,13 +163,13 @@ static int print_all(const struct command *cmd, const json_t *events, struct err
             all[i] = &columns[i];
         print_rows(all, ARRAY_LEN(columns), events, PRINT_CSV, &text);
     } else if (cmd->format == PRINT_JSON) {
-        json_array_foreach (events, i, event) {
+        json_array_foreach(events, i, event)
+        {
             json_add_line(&text, event);
             str_addc(&text, '\n');
         }
     } else {
-        json_array_foreach (events, i, event)
-            add_line(event, &text);
+        json_array_foreach(events, i, event) add_line(event, &text);
     }
     return print_out(&text, e);
 }

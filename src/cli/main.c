@@ -13,7 +13,7 @@ static int fail(const struct command *cmd, const struct err *e)
     struct err ignored;
 
     if (cmd->format != PRINT_JSON) {
-        print_error(e->msg);
+        print_failure(e->msg);
         return err_exit(e->code);
     }
     AUTO_JSON json_t *own = json_object();
@@ -24,7 +24,7 @@ static int fail(const struct command *cmd, const struct err *e)
     AUTO_JSON json_t *document =
         json_pack("{s:O}", "error", cmd->client.error ? cmd->client.error : own);
     if (print_json(document, &ignored) < 0)
-        print_error(e->msg);
+        print_failure(e->msg);
     return err_exit(e->code);
 }
 
@@ -93,8 +93,10 @@ static int run(struct command *cmd, char *const *argv, int count, struct err *e)
         return print_out(&text, e);
     }
     if (cmd->format == PRINT_CSV && !cmd->row->csv)
-        return err_set(e, ERR_BAD_REQUEST, "%s prints no table: --format csv is for list, log and "
-                       "jobs", cmd->row->name);
+        return err_set(e, ERR_BAD_REQUEST,
+                       "%s prints no table: --format csv is for list, log and "
+                       "jobs",
+                       cmd->row->name);
     if (check_operands(cmd->row, o->operand_count, e) < 0)
         return -1;
     return cmd->row->run(cmd, e);
@@ -108,7 +110,8 @@ int main(int argc, char **argv)
     int status;
 
     if (argc > 0 && str_eq(slash ? slash + 1 : argv[0], "xm"))
-        status = err_set(&e, ERR_UNSUPPORTED, "called as xm: its verbs and outputs come with a "
+        status = err_set(&e, ERR_UNSUPPORTED,
+                         "called as xm: its verbs and outputs come with a "
                          "later version; reeve has verbs of its own (reeve help)");
     else
         status = run(&cmd, argv + 1, argc > 0 ? argc - 1 : 0, &e);

@@ -184,6 +184,8 @@ int options_job(const char *text, int64_t *ret_job, struct err *e)
     }
     AUTO_STR struct str shown = {0};
     str_add_escaped(&shown, text, strlen(text));
-    return err_set(e, ERR_BAD_REQUEST, "%s is no job: jobs are written job:7 (reeve jobs lists "
-                   "them)", shown.data ? shown.data : "\"\"");
+    return err_set(e, ERR_BAD_REQUEST,
+                   "%s is no job: jobs are written job:7 (reeve jobs lists "
+                   "them)",
+                   shown.data ? shown.data : "\"\"");
 }

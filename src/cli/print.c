@@ -67,7 +67,8 @@ static void add_table(const struct column *const *columns, size_t count, const j
         str_add(&cells.text, columns[c]->title);
         cells_end(&cells);
     }
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         for (size_t c = 0; c < count; c++) {
             size_t before = cells.text.len;
             columns[c]->cell(row, true, &cells.text);
@@ -118,7 +119,8 @@ static void add_csv(const struct column *const *columns, size_t count, const jso
     for (size_t c = 0; c < count; c++)
         str_addf(to, "%s%s", c ? "," : "", columns[c]->key);
     str_addc(to, '\n');
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         for (size_t c = 0; c < count; c++) {
             cell.len = 0;
             str_add(&cell, "");
@@ -184,7 +186,7 @@ int print_columns(const struct column *all, const char *names, const struct colu
 }
 
 struct field {
-    char *name; /* owned */
+    char *name;  /* owned */
     char *value; /* owned */
 };
 
@@ -208,7 +210,8 @@ static void add_value(const json_t *value, const char *key, struct str *to)
     } else if (json_is_array(value)) {
         const json_t *item;
         size_t i;
-        json_array_foreach (value, i, item) {
+        json_array_foreach(value, i, item)
+        {
             if (i)
                 str_addc(to, ' ');
             add_value(item, "", to);
@@ -237,7 +240,8 @@ static void gather(const json_t *object, const char *outer, struct fields *field
     const char *key;
     json_t *value;
 
-    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         AUTO_FREE char *name = field_name(outer, key);
         if (json_is_object(value)) {
             gather(value, name, fields);
@@ -247,8 +251,7 @@ static void gather(const json_t *object, const char *outer, struct fields *field
             continue;
         struct str text = {0};
         add_value(value, key, &text);
-        fields->all =
-            x_reallocarray(fields->all, fields->count + 1, sizeof *fields->all);
+        fields->all = x_reallocarray(fields->all, fields->count + 1, sizeof *fields->all);
         fields->all[fields->count++] = (struct field){TAKE(name), str_take(&text)};
     }
 }
@@ -363,7 +366,7 @@ static void add_to_stderr(const struct str *line)
         return;
 }
 
-void print_error(const char *sentence)
+void print_failure(const char *sentence)
 {
     AUTO_STR struct str line = {0};
 
@@ -378,8 +381,9 @@ void print_warnings(const json_t *warnings)
     const json_t *warning;
     size_t i;
 
-    json_array_foreach (warnings, i, warning) {
+    json_array_foreach(warnings, i, warning)
+    {
         AUTO_FREE char *sentence = x_asprintf("warning: %s", json_string_value(warning));
-        print_error(sentence);
+        print_failure(sentence);
     }
 }

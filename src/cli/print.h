@@ -57,7 +57,7 @@ int print_out(const struct str *text, struct err *e) MUST_CHECK;
 int print_json(const json_t *json, struct err *e) MUST_CHECK;
 
 /* "reeve: SENTENCE" as one line on stderr. */
-void print_error(const char *sentence);
+void print_failure(const char *sentence);
 /* The same with "warning: ", one line for each string of the array; nothing for NULL. */
 void print_warnings(const json_t *warnings);
 

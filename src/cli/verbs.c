@@ -7,12 +7,15 @@
 #include "base/str.h"
 #include "cli/run.h"
 
+/* The tables are laid out by hand. */
+/* clang-format off */
 const struct option_row verbs_global_options[] = {
-    {OPT_SOCKET, 0, "socket", "PATH", "the daemon's socket (else REEVE_SOCKET, your own, the system's)"},
-    {OPT_FORMAT, 0, "format", "FORMAT", "table, json or csv"},
-    {OPT_QUIET, 'q', "quiet", NULL, "no messages but errors and warnings"},
-    {OPT_VERSION, 'V', "version", NULL, "print the version"},
-    {OPT_HELP, 'h', "help", NULL, "print help"},
+    {OPT_SOCKET,  0,   "socket",  "PATH",
+     "the daemon's socket (else REEVE_SOCKET, your own, the system's)"},
+    {OPT_FORMAT,  0,   "format",  "FORMAT", "table, json or csv"},
+    {OPT_QUIET,   'q', "quiet",   NULL,     "no messages but errors and warnings"},
+    {OPT_VERSION, 'V', "version", NULL,     "print the version"},
+    {OPT_HELP,    'h', "help",    NULL,     "print help"},
     {0},
 };
 
@@ -24,6 +27,9 @@ const struct option_row verbs_wait_options[] = {
 #define PAUSED(what) {OPT_PAUSED, 'p', "paused", NULL, what}
 #define CONSOLE {OPT_CONSOLE, 'c', "console", NULL, "attach to the console afterwards"}
 #define DRY_RUN {OPT_DRY_RUN, 0, "dry-run", NULL, "check everything, change nothing"}
+#define ALL_RUNNING                                                                                \
+    {OPT_ALL, 'a', "all", NULL, "every running or paused domain, side by side, but Domain-0"}
+#define GUEST_TIMEOUT {OPT_TIMEOUT, 0, "timeout", "SECONDS", "how long the guest may take (120)"}
 
 static const struct option_row new_options[] = {
     {OPT_REPLACE, 0, "replace", NULL, "replace the config of a domain that exists"},
@@ -31,71 +37,92 @@ static const struct option_row new_options[] = {
     {0},
 };
 static const struct option_row create_options[] = {
-    PAUSED("leave it paused before its first instruction"), CONSOLE, DRY_RUN, {0}};
+    PAUSED("leave it paused before its first instruction"),
+    CONSOLE,
+    DRY_RUN,
+    {0},
+};
 static const struct option_row adopt_options[] = {
-    {OPT_ALL, 'a', "all", NULL, "every domain that is not managed yet"}, DRY_RUN, {0}};
+    {OPT_ALL, 'a', "all", NULL, "every domain that is not managed yet"},
+    DRY_RUN,
+    {0},
+};
 static const struct option_row delete_options[] = {
-    {OPT_DESTROY, 0, "destroy", NULL, "destroy it first when it runs"}, {0}};
+    {OPT_DESTROY, 0, "destroy", NULL, "destroy it first when it runs"},
+    {0},
+};
 static const struct option_row start_options[] = {
-    PAUSED("leave it paused before its first instruction"), CONSOLE, {0}};
+    PAUSED("leave it paused before its first instruction"),
+    CONSOLE,
+    {0},
+};
 static const struct option_row resume_options[] = {
-    PAUSED("leave it paused where it was"), CONSOLE,
-    {OPT_FORCE, 0, "force", NULL, "even from a spent image, or with disks that have changed"}, {0}};
+    PAUSED("leave it paused where it was"),
+    CONSOLE,
+    {OPT_FORCE, 0, "force", NULL, "even from a spent image, or with disks that have changed"},
+    {0},
+};
 static const struct option_row restore_options[] = {
-    PAUSED("leave it paused where it was"), CONSOLE,
-    {OPT_FORCE, 0, "force", NULL, "even with disks that have changed since the save"}, {0}};
+    PAUSED("leave it paused where it was"),
+    CONSOLE,
+    {OPT_FORCE, 0, "force", NULL, "even with disks that have changed since the save"},
+    {0},
+};
 static const struct option_row save_options[] = {
-    {OPT_CHECKPOINT, 'c', "checkpoint", NULL, "let the domain run on after the save"},
-    {OPT_AS, 0, "as", "reeve|xl", "the format of the file"},
+    {OPT_CHECKPOINT, 'c', "checkpoint", NULL,       "let the domain run on after the save"},
+    {OPT_AS,         0,   "as",         "reeve|xl", "the format of the file"},
     {0},
 };
 static const struct option_row shutdown_options[] = {
-    {OPT_ALL, 'a', "all", NULL, "every running domain, side by side, but Domain-0"},
-    {OPT_TIMEOUT, 0, "timeout", "SECONDS", "how long the guest may take (120)"},
+    ALL_RUNNING,
+    GUEST_TIMEOUT,
     {OPT_FORCE, 0, "force", NULL, "destroy it when the time is over"},
     {0},
 };
 static const struct option_row reboot_options[] = {
-    {OPT_ALL, 'a', "all", NULL, "every running domain, side by side, but Domain-0"},
-    {OPT_TIMEOUT, 0, "timeout", "SECONDS", "how long the guest may take (120)"},
+    ALL_RUNNING,
+    GUEST_TIMEOUT,
     {OPT_FORCE, 0, "force", NULL, "reset it when the time is over"},
     {0},
 };
 static const struct option_row list_options[] = {
-    {OPT_LONG, 'l', "long", NULL, "every field of each domain"},
-    {OPT_STATE, 0, "state", "STATE", "only domains in this state"},
-    {OPT_COLUMNS, 0, "columns", "A,B", "these columns (reeve help list names them)"},
+    {OPT_LONG,    'l', "long",    NULL,    "every field of each domain"},
+    {OPT_STATE,   0,   "state",   "STATE", "only domains in this state"},
+    {OPT_COLUMNS, 0,   "columns", "A,B",   "these columns (reeve help list names them)"},
     {0},
 };
 static const struct option_row log_options[] = {
-    {OPT_SINCE, 0, "since", "TIME|SEQ", "from this time, or after this sequence number"},
-    {OPT_FOLLOW, 'f', "follow", NULL, "print what happens from now on as well"},
+    {OPT_SINCE,  0,   "since",  "TIME|SEQ", "from this time, or after this sequence number"},
+    {OPT_FOLLOW, 'f', "follow", NULL,       "print what happens from now on as well"},
     {0},
 };
 static const struct option_row wait_options[] = {
-    {OPT_FOR, 0, "for", "STATE", "the state to wait for (or absent)"},
+    {OPT_FOR,     0, "for",     "STATE",   "the state to wait for (or absent)"},
     {OPT_TIMEOUT, 0, "timeout", "SECONDS", "give up after this time (exit 5)"},
     {0},
 };
 static const struct option_row doctor_options[] = {
-    {OPT_REPAIR, 0, "repair", NULL, "put right what can be"}, {0}};
+    {OPT_REPAIR, 0, "repair", NULL, "put right what can be"},
+    {0},
+};
 static const struct option_row help_options[] = {
-    {OPT_BASH, 0, "bash", NULL, "print the completion for bash"},
+    {OPT_BASH,  0, "bash",  NULL, "print the completion for bash"},
     {OPT_SCDOC, 0, "scdoc", NULL, "print the manual's list of verbs"},
     {0},
 };
 
-#define LATER(verb, words, what) {.name = verb, .operands = words, .max = -1, .kind = KIND_LATER, .help = what}
-#define HOST(verb, what) {.name = verb, .operands = "...", .max = -1, .kind = KIND_HOST, .help = what}
+#define LATER(verb, words, what)                                                                   \
+    {.name = verb, .operands = words, .max = -1, .kind = KIND_LATER, .help = what}
+#define HOST(verb, what)                                                                           \
+    {.name = verb, .operands = "...", .max = -1, .kind = KIND_HOST, .help = what}
 #define DOMAINS .operands = "DOMAIN ...", .min = 1, .max = -1
 
 static const struct verb_row rows[] = {
     {.name = "new", .elsewhere = "define add register", .operands = "FILE [key=value ...]",
      .min = 1, .max = -1, .options = new_options, .kind = KIND_CHANGES, .doing = "making",
      .help = "keep a domain from a config file, halted",
-     .text = "The domain is managed: it stays known when it ends, until delete. Relative paths in "
-             "FILE are relative to FILE's folder.",
-     .run = run_config_file},
+     .text = "The domain is managed: it stays known when it ends, until delete. Relative paths "
+             "in FILE are relative to FILE's folder.", .run = run_config_file},
     {.name = "create", .elsewhere = "run launch", .operands = "FILE [key=value ...]", .min = 1,
      .max = -1, .options = create_options, .kind = KIND_CHANGES, .doing = "creating",
      .help = "start a domain from a config file, gone when it ends",
@@ -120,9 +147,8 @@ static const struct verb_row rows[] = {
     {.name = "save", .operands = "DOMAIN FILE", .min = 2, .max = 2, .options = save_options,
      .kind = KIND_CHANGES, .doing = "saving",
      .help = "put a running domain into a file and end it",
-     .text = "Ctrl-C cancels: the domain runs on and FILE is not written. FILE is opened with your "
-             "own rights.",
-     .run = run_save},
+     .text = "Ctrl-C cancels: the domain runs on and FILE is not written. FILE is opened with "
+             "your own rights.", .run = run_save},
     {.name = "suspend", .elsewhere = "managedsave hibernate vm-suspend", DOMAINS,
      .kind = KIND_CHANGES, .doing = "suspending",
      .help = "put a running domain into an image that the daemon keeps",
@@ -141,27 +167,26 @@ static const struct verb_row rows[] = {
     {.name = "destroy", .elsewhere = "kill stop force-off power-off", DOMAINS,
      .kind = KIND_CHANGES, .doing = "destroying",
      .help = "end a domain at once, as by pulling the plug",
-     .text = "A managed domain is halted afterwards; nothing on disk is removed.",
-     .run = run_life},
-    {.name = "shutdown", .elsewhere = "poweroff halt vm-shutdown", .operands = "DOMAIN ... | --all",
-     .min = 0, .max = -1, .options = shutdown_options, .kind = KIND_CHANGES,
-     .doing = "shutting down", .help = "ask the guest to power off, and wait until it has",
+     .text = "A managed domain is halted afterwards; nothing on disk is removed.", .run = run_life},
+    {.name = "shutdown", .elsewhere = "poweroff halt vm-shutdown",
+     .operands = "DOMAIN ... | --all", .min = 0, .max = -1, .options = shutdown_options,
+     .kind = KIND_CHANGES, .doing = "shutting down",
+     .help = "ask the guest to power off, and wait until it has",
      .text = "When the time is over the guest runs on and the exit status is 5.", .run = run_all},
     {.name = "reboot", .elsewhere = "restart vm-reboot", .operands = "DOMAIN ... | --all",
      .min = 0, .max = -1, .options = reboot_options, .kind = KIND_CHANGES, .doing = "rebooting",
      .help = "ask the guest to restart, and wait until it has",
      .text = "When the time is over the guest runs on and the exit status is 5.", .run = run_all},
-    {.name = "list", .aliases = "ls", .elsewhere = "vm-list ps domains", .operands = "[DOMAIN ...]",
-     .min = 0, .max = -1, .options = list_options, .kind = KIND_READS, .csv = true,
-     .help = "the domains with their states", .run = run_list},
+    {.name = "list", .aliases = "ls", .elsewhere = "vm-list ps domains",
+     .operands = "[DOMAIN ...]", .min = 0, .max = -1, .options = list_options, .kind = KIND_READS,
+     .csv = true, .help = "the domains with their states", .run = run_list},
     {.name = "show", .elsewhere = "dominfo domstate status vm-param-list", .operands = "DOMAIN",
      .min = 1, .max = 1, .kind = KIND_READS, .help = "all about one domain, with its config",
      .run = run_show},
     {.name = "explain", .elsewhere = "why", .operands = "[DOMAIN] [VERB]", .min = 0, .max = 2,
      .kind = KIND_READS, .help = "what verbs do: all, one, on a domain, or one on a domain",
      .text = "A word that is both a domain and a verb is taken as the verb; name the domain by "
-             "id:N or uuid then.",
-     .run = run_explain},
+             "id:N or uuid then.", .run = run_explain},
     {.name = "log", .elsewhere = "events history", .operands = "[DOMAIN]", .min = 0, .max = 1,
      .options = log_options, .kind = KIND_READS, .csv = true,
      .help = "what happened, who asked for it, and why",
@@ -173,20 +198,18 @@ static const struct verb_row rows[] = {
     {.name = "console", .elsewhere = "attach connect", .operands = "DOMAIN", .min = 1, .max = 1,
      .kind = KIND_READS, .help = "the serial console; Ctrl-] leaves it",
      .text = "Without a terminal stdin is sent to the guest, and what it prints is shown until "
-             "the domain ends or Ctrl-C.",
-     .run = run_console},
+             "the domain ends or Ctrl-C.", .run = run_console},
     {.name = "jobs", .elsewhere = "tasks task-list", .operands = "", .min = 0, .max = 0,
      .kind = KIND_READS, .csv = true, .help = "what is being done, and what was done last",
      .run = run_jobs},
     {.name = "cancel", .elsewhere = "domjobabort abort task-cancel", .operands = "job:N ...",
-     .min = 1, .max = -1, .kind = KIND_READS,
-     .help = "stop a job; its domain is left as it was", .run = run_cancel},
+     .min = 1, .max = -1, .kind = KIND_READS, .help = "stop a job; its domain is left as it was",
+     .run = run_cancel},
     {.name = "info", .elsewhere = "nodeinfo host", .operands = "", .min = 0, .max = 0,
      .kind = KIND_READS, .help = "the host, the driver and the daemon", .run = run_info},
     {.name = "doctor", .elsewhere = "check fsck verify", .operands = "", .min = 0, .max = 0,
      .options = doctor_options, .kind = KIND_READS,
-     .help = "look for damage, leftovers and drift; exit 1 when there is any",
-     .run = run_doctor},
+     .help = "look for damage, leftovers and drift; exit 1 when there is any", .run = run_doctor},
     {.name = "help", .operands = "[VERB]", .min = 0, .max = 1, .options = help_options,
      .kind = KIND_READS, .help = "the verbs, or all about one", .run = run_help},
     LATER("config", "show|edit|set|history|diff DOMAIN [key=value ...]", "the config of a domain"),
@@ -216,6 +239,7 @@ static const struct verb_row rows[] = {
     HOST("cpupool-", "pools of CPUs"),
     HOST("pci-assignable-", "PCI devices that guests may be given"),
 };
+/* clang-format on */
 
 const struct verb_row *verbs_row(size_t i)
 {

@@ -27,18 +27,18 @@ typedef int verb_run(struct command *cmd, struct err *e);
 
 struct verb_row {
     const char *name;
-    const char *aliases;   /* separated by spaces; NULL */
-    const char *elsewhere; /* other tools' words for it, for "did you mean"; NULL */
-    const char *operands;  /* as in the synopsis: "DOMAIN ..." */
-    int min;               /* operands at least */
-    int max;               /* operands at most; -1: any number */
+    const char *aliases;              /* separated by spaces; NULL */
+    const char *elsewhere;            /* other tools' words for it, for "did you mean"; NULL */
+    const char *operands;             /* as in the synopsis: "DOMAIN ..." */
+    int min;                          /* operands at least */
+    int max;                          /* operands at most; -1: any number */
     const struct option_row *options; /* NULL: none of its own */
     enum verb_kind kind;
-    bool csv;           /* prints a table */
-    const char *doing;  /* KIND_CHANGES: "saving", for progress */
-    const char *help;   /* one line */
-    const char *text;   /* more, for `help VERB`; NULL */
-    verb_run *run;      /* NULL: KIND_LATER and KIND_HOST */
+    bool csv;          /* prints a table */
+    const char *doing; /* KIND_CHANGES: "saving", for progress */
+    const char *help;  /* one line */
+    const char *text;  /* more, for `help VERB`; NULL */
+    verb_run *run;     /* NULL: KIND_LATER and KIND_HOST */
 };
 
 /* One command as typed. */

@@ -409,14 +409,14 @@ static int compare_uuid(const void *a, const void *b)
 }
 
 void engine_observed(struct engine *g, struct observation *seen, size_t count, int64_t wall_ms,
-                     int64_t mono_ms)
+                     int64_t mono_ns)
 {
     qsort(seen, count, sizeof *seen, compare_uuid);
     g->observed_at_ms = wall_ms;
-    g->observed_mono_ms = mono_ms;
+    g->observed_mono_ms = mono_ns / 1000000;
     LIST_EACH (&g->domains, d, struct domain, link) {
         struct observation key;
-        if (mono_ms <= d->known_mono_ms)
+        if (mono_ns <= d->known_mono_ns)
             continue; /* the look began before a job's end that told us more */
         memcpy(key.ref.uuid, d->r->uuid, sizeof key.ref.uuid);
         const struct observation *obs = bsearch(&key, seen, count, sizeof *seen, compare_uuid);
@@ -521,6 +521,10 @@ int engine_open(struct engine *g, const struct driver *driver, const struct driv
 
 void engine_close(struct engine *g)
 {
+    LIST_EACH (&g->jobs, waiting, struct job, link) {
+        list_remove(&waiting->link);
+        job_unref(waiting);
+    }
     LIST_EACH (&g->recent, j, struct job, link) {
         list_remove(&j->link);
         job_unref(j);

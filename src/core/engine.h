@@ -32,7 +32,8 @@ struct domain {
     struct observation obs; /* when seen */
     struct job *job;        /* the one that runs or waits to run; NULL */
     struct job *next_job;   /* a destroy that waits for `job` to roll back; NULL */
-    int64_t known_mono_ms;  /* monotonic; a look that began before this is older than a job's end */
+    int64_t known_mono_ns;  /* monotonic; a look that began before this is older than a job's end */
+    bool end_failed;        /* clearing away its ended guest failed: not tried again unasked */
     int64_t ran_since_ms;   /* monotonic; when it was last let run, for the restart guard */
     /* From the config, for a domain that is not live. */
     uint64_t memory_kib;
@@ -100,7 +101,7 @@ enum state engine_state(const struct engine *g, const struct domain *d);
 /* Takes what the observer saw (array owned by the caller) at these times and reconciles every
  * domain with it. */
 void engine_observed(struct engine *g, struct observation *seen, size_t count, int64_t wall_ms,
-                     int64_t mono_ms);
+                     int64_t mono_ns);
 
 /* The table's word on `verb` for this domain, with what the driver cannot added: 0, or -1 with
  * ERR_WRONG_STATE, ERR_EXISTS, ERR_UNSUPPORTED. *ret says what will happen. */

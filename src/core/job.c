@@ -121,10 +121,15 @@ static void take_result(struct job *j)
     struct engine *g = j->engine;
     struct domain *d = j->domain;
     enum state was = d->r->state;
+    uint64_t starts = d->r->starts;
 
     if (d->forming && j->result < 0 && !j->changed)
         j->gone = true;
-    d->known_mono_ms = clock_mono_ms();
+    d->known_mono_ns = clock_mono_ns();
+    if (j->kind == &job_kind_end || j->kind == &job_kind_restart)
+        d->end_failed = j->result < 0;
+    else if (j->result == 0)
+        d->end_failed = false;
     if (j->result < 0 && !j->changed && !d->forming) {
         /* It is as it was; what was seen half-way does not count. */
         d->seen = j->threaded ? j->seen : d->seen;
@@ -144,7 +149,7 @@ static void take_result(struct job *j)
     d->r->state = engine_state(g, d);
     if (d->r->state != was || d->r->since_ms == 0)
         d->r->since_ms = clock_wall_ms();
-    if (d->r->state == ST_RUNNING && was != ST_RUNNING)
+    if (d->r->state == ST_RUNNING && (was != ST_RUNNING || d->r->starts != starts))
         d->ran_since_ms = clock_mono_ms();
     if (!d->seen)
         g->host.console_end(g->host.arg, d->r->uuid);
@@ -256,6 +261,9 @@ static void thread_ended(void *arg)
         j->engine->host.look(j->engine->host.arg);
         start_waiting(j->engine);
     } else {
+        j->result = j->thread_result;
+        if (j->result < 0)
+            j->err = j->thread_err;
         job_end(j);
     }
     job_unref(j);
@@ -265,9 +273,9 @@ static void *thread_main(void *arg)
 {
     struct job *j = arg;
 
-    j->result = op_check(&j->op, &j->err);
-    if (j->result == 0)
-        j->result = j->kind->run(j, &j->err);
+    j->thread_result = op_check(&j->op, &j->thread_err);
+    if (j->thread_result == 0)
+        j->thread_result = j->kind->run(j, &j->thread_err);
     post_send(j->engine->post, thread_ended, j);
     return NULL;
 }
@@ -295,8 +303,9 @@ static void start_thread(struct job *j)
     int failed = pthread_create(&thread, &attr, thread_main, j);
     pthread_attr_destroy(&attr);
     if (failed) {
-        j->result = err_errno(&j->err, ERR_FAILED, failed, "cannot start a thread for %s of %s",
-                              j->kind->name, j->rec.name);
+        j->thread_result =
+            err_errno(&j->thread_err, ERR_FAILED, failed, "cannot start a thread for %s of %s",
+                      j->kind->name, j->rec.name);
         post_send(j->engine->post, thread_ended, j);
     }
     tell(j);
@@ -304,9 +313,12 @@ static void start_thread(struct job *j)
 
 static void start_waiting(struct engine *g)
 {
+    if (g->stopping)
+        return;
     LIST_EACH (&g->jobs, j, struct job, link) {
-        if (g->running >= ENGINE_JOBS_MAX)
-            return;
+        /* An end does not queue behind jobs that hang: it is the way out of them. */
+        if (g->running >= ENGINE_JOBS_MAX && j->kind->verb != VERB_DESTROY)
+            continue;
         if (!j->threaded && !j->ended && j->domain && j->domain->job == j)
             start_thread(j);
     }
@@ -371,12 +383,21 @@ static void preempt_late(void *arg)
     list_append(&g->recent, &j->link);
     g->recent_count++;
     call_waiters(j);
+    tell(j);
     if (was_forming)
         d->r->managed = false;
     d->job = d->next_job;
     d->next_job = NULL;
     start_waiting(g);
     job_unref(j);
+}
+
+/* A job that waits behind the cap has done nothing yet: it ends at once. */
+static void end_unstarted(struct job *j)
+{
+    j->result = err_set(&j->err, ERR_CANCELLED, "%s of %s was cancelled before it began",
+                        j->rec.verb, j->rec.name);
+    job_end(j);
 }
 
 static struct job *preempt(struct engine *g, struct domain *d, const struct job_kind *kind,
@@ -393,7 +414,12 @@ static struct job *preempt(struct engine *g, struct domain *d, const struct job_
     late->engine = g;
     late->id = d->job->rec.id;
     raise_cancel(d->job);
-    g->host.after(g->host.arg, PREEMPT_MS, preempt_late, late);
+    if (d->job->threaded) {
+        g->host.after(g->host.arg, PREEMPT_MS, preempt_late, late);
+    } else {
+        free(late);
+        end_unstarted(d->job);
+    }
     return j;
 }
 
@@ -485,6 +511,8 @@ int job_cancel(struct job *j, struct err *e)
         return err_set(e, ERR_WRONG_STATE, "cannot cancel job:%ju: %s cannot be taken back",
                        (uintmax_t)j->rec.id, j->rec.verb);
     raise_cancel(j);
+    if (!j->threaded && j->domain && j->domain->job == j)
+        end_unstarted(j);
     return 0;
 }
 

@@ -75,6 +75,8 @@ struct job {
     bool abandoned;      /* a destroy went past it: its result is ignored */
     struct list waiters; /* struct waiter of job.c */
     unsigned refs;       /* loop thread's */
+    int result;          /* loop thread's, once it has ended: 0 or -1 */
+    struct err err;      /* loop thread's, with result -1 */
 
     /* The job thread's, from start to end; the loop's before and after. */
     struct job_args args;
@@ -85,11 +87,11 @@ struct job {
     unsigned new_id;           /* the id for a domain that is built; 0: the driver gives one */
     struct job_record *stored; /* owned: the row as the steps last committed it */
     struct op op;
-    int result;     /* 0 or -1 */
+    int thread_result; /* what the steps ended with; not taken from an abandoned job */
+    struct err thread_err;
     bool gone;      /* the record is to be dropped */
     bool changed;   /* r or seen/obs are to be taken even on failure */
     int console_fd; /* opened for the host; -1 */
-    struct err err;
     char *message;  /* owned; one line about what was done, or NULL for the standard */
     char *warnings; /* owned; lines; NULL */
 

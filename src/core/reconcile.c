@@ -89,10 +89,26 @@ static bool is_live(enum state state)
     return state == ST_RUNNING || state == ST_PAUSED || state == ST_SHUTDOWN || state == ST_CRASHED;
 }
 
-/* Saved and on record as saved, and its end failed or was cut: it must not run beside its image. */
+/* Saved and on record as saved, and its end failed or was cut; or loaded, and its undo failed: it
+ * must not run beside its image. One that runs is never taken for such. */
 static bool outlived(const struct domain *d)
 {
-    return d->seen && d->obs.state == OBS_BUSY && (d->r->image.path || d->r->wanted == ST_HALTED);
+    bool stands = d->seen && (d->obs.state == OBS_BUSY || d->obs.state == OBS_PAUSED);
+
+    if (stands && d->r->image.path && !d->r->broken)
+        return true;
+    return stands && d->r->wanted == ST_HALTED &&
+           (d->obs.state == OBS_BUSY || d->obs.reason == REASON_BEING_SAVED);
+}
+
+static void note_state(struct engine *g, struct domain *d, enum state state)
+{
+    bool io_error = d->seen && d->obs.reason == REASON_IO_ERROR;
+
+    if (state == d->r->state && (!io_error || d->r->reason == REASON_IO_ERROR))
+        return;
+    set_reason(d, state, d->seen ? d->obs.reason : d->r->reason, NULL);
+    engine_changed(g, d, state_name(state), reason_text(d->r->reason));
 }
 
 void reconcile(struct engine *g, struct domain *d)
@@ -102,16 +118,18 @@ void reconcile(struct engine *g, struct domain *d)
 
     if (g->stopping)
         return;
-    if (outlived(d)) {
+    if (!d->seen)
+        d->end_failed = false;
+    if (d->end_failed) {
+        note_state(g, d, state); /* what failed once is left to the user: no endless loop */
+    } else if (outlived(d)) {
         job_start_unasked(g, d, &job_kind_end, &none, NULL);
     } else if (d->seen && (d->obs.state == OBS_SHUTDOWN || d->obs.state == OBS_CRASHED ||
                            d->obs.state == OBS_DEAD)) {
         guest_ended(g, d);
     } else if (!d->seen && is_live(d->r->state)) {
         gone_elsewhere(g, d);
-    } else if (state != d->r->state ||
-               (d->seen && d->obs.reason == REASON_IO_ERROR && d->r->reason != REASON_IO_ERROR)) {
-        set_reason(d, state, d->seen ? d->obs.reason : d->r->reason, NULL);
-        engine_changed(g, d, state_name(state), reason_text(d->r->reason));
+    } else {
+        note_state(g, d, state);
     }
 }

@@ -67,6 +67,21 @@ static void removed(struct cut *c)
         c->d->forming = true; /* finish() takes it out of table and store */
 }
 
+static void let_run(struct cut *c)
+{
+    struct op op = op_within(STEP_MS);
+    struct domain *d = c->d;
+    struct err e;
+
+    if (c->g->driver->unpause(c->g->handle, &d->obs.ref, &op, &e) < 0) {
+        log_error("%s: its %s was cut and it could not run on: %s", d->r->name, c->job->verb,
+                  e.msg);
+        return;
+    }
+    d->obs.state = OBS_RUNNING;
+    d->obs.reason = REASON_NONE;
+}
+
 /* start, create, restore: all of it or nothing of it. */
 static void cut_starting(struct cut *c)
 {
@@ -75,6 +90,10 @@ static void cut_starting(struct cut *c)
     if (!d)
         return;
     bool built = d->seen && d->obs.state != OBS_BUSY && d->obs.state != OBS_DEAD;
+    /* A restored one stands still until it is let run for the first time. */
+    if (built && str_eq(c->job->verb, "restore") && d->obs.state == OBS_PAUSED &&
+        d->obs.reason != REASON_IO_ERROR && d->r->wanted == ST_RUNNING)
+        let_run(c);
     bool as_wanted = built && (d->obs.state != OBS_PAUSED || d->r->wanted == ST_PAUSED ||
                                d->obs.reason != REASON_CREATED_PAUSED);
     if (as_wanted)
@@ -88,6 +107,16 @@ static void unlink_logged(const char *path)
 {
     if (path && unlink(path) < 0 && errno != ENOENT)
         log_error("cannot remove %s: %s", path, strerror(errno));
+}
+
+/* The folder of a domain's own images goes with the last of them. */
+static void remove_empty_folder(const struct cut *c)
+{
+    AUTO_FREE char *managed = engine_image_path(c->g, c->job->uuid);
+    AUTO_FREE char *dir = NULL;
+
+    fs_split(managed, &dir);
+    (void)rmdir(dir);
 }
 
 /* The image is whole and the guest did not survive: the image is what is left of it. */
@@ -118,7 +147,7 @@ static bool take_image(struct cut *c)
     return whole;
 }
 
-static void go_on(struct cut *c)
+static bool go_on(struct cut *c)
 {
     struct op op = op_within(STEP_MS);
     struct err e;
@@ -126,10 +155,11 @@ static void go_on(struct cut *c)
 
     if (c->g->driver->save_undo(c->g->handle, &c->d->obs.ref, paused, &op, &e) < 0) {
         log_error("%s: its save was cut and it could not go on: %s", c->d->r->name, e.msg);
-        return;
+        return false;
     }
     c->d->obs.state = paused ? OBS_PAUSED : OBS_RUNNING;
     c->d->obs.reason = REASON_NONE;
+    return true;
 }
 
 static bool alive(const struct cut *c)
@@ -147,18 +177,25 @@ static void cut_saving(struct cut *c)
 
     unlink_logged(c->temporary);
     if (alive(c)) {
-        go_on(c);
-        /* A whole image beside a guest that goes on is an old state of it. */
-        if (renamed)
+        /* A whole image beside a guest that goes on is an old state of it; one beside a guest that
+         * does not may be all that is left. */
+        if (go_on(c) && renamed)
             unlink_logged(c->path);
+        remove_empty_folder(c);
         return;
     }
+    remove_empty_folder(c);
     if (!c->d)
         return;
     if (c->d->seen)
         end_guest(c);
     if (renamed && take_image(c))
         return;
+    renamed = renamed && exists(c->path);
+    if (renamed) {
+        free(c->d->r->saved_file);
+        c->d->r->saved_file = x_strdup(c->path);
+    }
     now(c, ST_HALTED, renamed ? REASON_SAVED : REASON_HOST_REBOOTED);
     removed(c);
 }
@@ -179,30 +216,26 @@ static void cut_letting_go(struct cut *c)
 static void cut_resuming(struct cut *c)
 {
     AUTO_FREE char *spent = x_asprintf("%s.spent", c->path);
-    struct op op = op_within(STEP_MS);
-    struct err e;
 
     if (!c->d)
         return;
-    if (!alive(c) || !exists(spent)) {
-        /* Not claimed: no vCPU has run, the image is as it was. Claimed and no guest: the look
-         * at images, later, finds it spent. */
+    if (!alive(c) || c->d->obs.state == OBS_BUSY || !exists(spent)) {
+        /* Not claimed or not loaded: no vCPU has run, the image is as it was. Claimed and no
+         * guest: the look at images, later, finds it spent. */
         end_guest(c);
         return;
     }
     struct record *r = c->d->r;
     bool paused = r->image.was_paused;
-    if (!paused && c->d->obs.state == OBS_PAUSED &&
-        c->g->driver->unpause(c->g->handle, &c->d->obs.ref, &op, &e) < 0)
-        log_error("%s: its resume was cut and it could not run on: %s", r->name, e.msg);
-    else if (!paused)
-        c->d->obs.state = OBS_RUNNING;
+    if (!paused && c->d->obs.state == OBS_PAUSED)
+        let_run(c);
     free(r->image.path);
     r->image = (struct image_record){0};
     r->broken = REASON_NONE;
     now(c, paused ? ST_PAUSED : ST_RUNNING, REASON_RESUMED);
     str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
     unlink_logged(spent);
+    remove_empty_folder(c);
 }
 
 /* The store says that it runs; only the spent image may be left. */
@@ -211,6 +244,7 @@ static void cut_resumed(struct cut *c)
     AUTO_FREE char *spent = x_asprintf("%s.spent", c->path);
 
     unlink_logged(spent);
+    remove_empty_folder(c);
 }
 
 static void cut_destroying(struct cut *c)
@@ -239,6 +273,26 @@ static void cut_rebooting(struct cut *c)
 static void cut_discarding(struct cut *c)
 {
     unlink_logged(c->path);
+    remove_empty_folder(c);
+}
+
+/* The same with an image that could not be used: it may be all that is left. */
+static void cut_setting_aside(struct cut *c)
+{
+    AUTO_FREE char *spent = x_asprintf("%s.spent", c->path);
+    AUTO_FREE char *kept = NULL;
+    const char *there = exists(spent) ? spent : c->path;
+    struct err e;
+
+    if (exists(there) && image_set_aside(there, &kept, &e) < 0)
+        log_error("%s: %s", c->job->name, e.msg);
+}
+
+/* The guest runs on and has not powered off: what was asked of it is over. */
+static void cut_shutting_down(struct cut *c)
+{
+    if (alive(c) && c->d->obs.state == OBS_RUNNING)
+        c->d->r->wanted = ST_RUNNING;
 }
 
 static const struct {
@@ -254,6 +308,8 @@ static const struct {
     {"destroying",    cut_destroying   },
     {"rebooting",     cut_rebooting    },
     {"discarding",    cut_discarding   },
+    {"setting-aside", cut_setting_aside},
+    {"shutting-down", cut_shutting_down},
 };
 
 static void finish(struct cut *c)
@@ -319,6 +375,18 @@ static void look_at_image(struct engine *g, struct domain *d)
     engine_changed(g, d, state_name(r->state), reason_text(r->reason));
 }
 
+/* An image that was used, of a domain whose record does not need it any more: the job that used it
+ * failed before it could remove it. */
+static void sweep_spent(struct engine *g, const struct domain *d)
+{
+    AUTO_FREE char *path = engine_image_path(g, d->r->uuid);
+    AUTO_FREE char *spent = x_asprintf("%s.spent", path);
+    struct err e;
+
+    if (exists(spent) && image_remove(spent, &e) < 0)
+        log_error("%s: %s", d->r->name, e.msg);
+}
+
 /* What a host that went down did: nothing lives of what lived, and nothing is wanted any more. */
 static void host_rebooted(struct engine *g, struct domain *d)
 {
@@ -349,6 +417,8 @@ void recover_all(struct engine *g, const struct store_contents *contents)
                      d->r->state == ST_RUNNING || d->r->state == ST_PAUSED;
         if (d->r->image.path && !d->seen)
             look_at_image(g, d);
+        if (!d->r->image.path && !d->r->broken)
+            sweep_spent(g, d);
         if (!d->seen && lived && !str_eq(d->r->boot_id, clock_boot_id()))
             host_rebooted(g, d);
         else

@@ -24,6 +24,7 @@ enum {
     UNDO_MS = 30 * 1000,
     LOAD_MS = 600 * 1000,
     QUICK_MS = 15 * 1000,
+    INFO_MS = 2 * 1000,
     PIPE_BYTES = 1024 * 1024,
     SPACE_SLACK = 32 * 1024 * 1024, /* device state and framing, beside the memory */
 };
@@ -205,12 +206,15 @@ static int write_image(struct job *j, struct image_writer *w, uint64_t *ret_size
     return result;
 }
 
-/* Takes the finished image away again: the guest goes on, so it is not the truth. */
+/* Takes the finished image away again: the guest goes on, so it is not the truth. When the guest
+ * cannot go on, the image may be all that is left of it. */
 static int take_back(struct job *j, const char *path, const struct fs_user *user, struct err *e)
 {
     struct err second;
 
-    guest_goes_on(j, e);
+    if (go_on_in_place(j, &second) < 0)
+        return err_set(e, e->code, "%s; and the guest could not go on: %s; its state is in %s",
+                       e->msg, second.msg, path);
     if (fs_as_begin(user, &second) == 0) {
         if (image_unlink(path, &second) < 0)
             err_set(e, e->code, "%s; and %s could not be removed", e->msg, path);
@@ -414,20 +418,34 @@ static void mark_broken(struct job *j, enum reason why, const struct err *e)
     j->changed = true;
 }
 
+/* No vCPU has run: the image is as good as before. A guest that ran for a moment, or does not say,
+ * may have written to its disks. */
+static bool stands_still(const struct job *j)
+{
+    struct op op = op_within(INFO_MS);
+    struct domain_ref ref = job_ref(j);
+    struct observation now;
+    struct err e;
+
+    return j->engine->driver->info(j->engine->handle, &ref, &op, &now, &e) == 0 &&
+           now.state == OBS_PAUSED;
+}
+
 /* From the claim on, the image is never loaded again unattended. */
 static int claim_and_run(struct job *j, const char *path, bool spent, struct err *e)
 {
     if (!spent && image_claim(path, e) < 0)
         return steps_unmake(j, e);
-    if (fault_point("resume.claimed", e) < 0 || let_run(j, e) < 0) {
-        struct err second;
-        steps_unmake(j, e);
-        /* No vCPU has run: the image is as good as before. */
-        if (!spent && image_unclaim(path, &second) < 0)
-            err_wrap(e, "%s", second.msg);
-        return -1;
-    }
-    return 0;
+    if (fault_point("resume.claimed", e) == 0 && let_run(j, e) == 0)
+        return 0;
+    bool stood = stands_still(j);
+    struct err second;
+    steps_unmake(j, e);
+    if (stood && !spent && image_unclaim(path, &second) < 0)
+        err_wrap(e, "%s", second.msg);
+    else if (!stood)
+        mark_broken(j, REASON_IMAGE_SPENT, e);
+    return -1;
 }
 
 static int resume_from(struct job *j, struct image_reader *reader, const char *path, bool spent,

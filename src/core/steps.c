@@ -228,6 +228,7 @@ static int let_go(struct job *j, enum reason reason, struct err *e)
     if (with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
         return -1;
     steps_now_ended(j, reason);
+    j->changed = true; /* it is gone, whatever fails from here on */
     return fault_point("destroy.gone", e);
 }
 
@@ -330,8 +331,9 @@ static int drop_image(struct job *j, struct err *e)
     j->r->broken = REASON_NONE;
     /* The store first: an image without a record is a leftover, a record without its image is a
      * broken domain. */
-    if (job_commit(j, "discarding", path, e) < 0)
+    if (job_commit(j, broken ? "setting-aside" : "discarding", path, e) < 0)
         return -1;
+    j->changed = true;
     if (!broken)
         return image_remove(path, e);
     const char *there = access(spent, F_OK) == 0 ? spent : path;

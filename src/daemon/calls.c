@@ -13,6 +13,9 @@ enum arg_type { ARG_STRING, ARG_BOOL, ARG_INT, ARG_STRINGS, ARG_ANY };
 
 enum { ARGS_MAX = 10, PROGRESS_MS = 250 };
 
+/* 2^53: what every JSON reader holds exactly, and far from where a time would overflow. */
+static const int64_t INT_MOST = 1LL << 53;
+
 struct call {
     const char *name;
     enum role role;
@@ -98,7 +101,8 @@ static bool has_type(const json_t *value, enum arg_type type)
     case ARG_BOOL:
         return json_is_boolean(value);
     case ARG_INT:
-        return json_is_integer(value) && json_integer_value(value) >= 0;
+        return json_is_integer(value) && json_integer_value(value) >= 0 &&
+               json_integer_value(value) <= INT_MOST;
     case ARG_ANY:
         return true;
     case ARG_STRINGS:
@@ -113,7 +117,7 @@ static bool has_type(const json_t *value, enum arg_type type)
 static const char *const type_texts[] = {
     [ARG_STRING] = "a string",
     [ARG_BOOL] = "true or false",
-    [ARG_INT] = "a number that is not negative",
+    [ARG_INT] = "a number from 0 to 2^53",
     [ARG_STRINGS] = "a list of strings",
 };
 
@@ -293,7 +297,8 @@ static void on_job_end(void *arg, struct job *j)
 {
     struct job_call *call = arg;
     struct request *r = call->request;
-    struct domain *dom = j->gone ? NULL : j->domain;
+    /* An abandoned job has no domain, and its thread may still work on the rest of it. */
+    struct domain *dom = j->domain && !j->gone ? j->domain : NULL;
 
     r->drop = NULL;
     if (j->result < 0) {
@@ -329,7 +334,8 @@ void calls_job(struct daemon *d, struct request *r, struct domain *dom, enum ver
         return;
     }
     if (!j || !json_get_bool(r->args, "wait", true)) {
-        json_t *result = result_json(d, j, dom);
+        /* The job may have ended already, and its domain with it. */
+        json_t *result = result_json(d, j, j ? j->domain : dom);
         AUTO_STR struct str text = {0};
         if (!j) {
             str_addf(&text, "%s ", dom->r->name);

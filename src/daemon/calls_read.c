@@ -351,20 +351,64 @@ static void wait_for_state(struct daemon *d, struct request *r, struct domain *d
         uv_timer_start(&w->timer, wait_late, (uint64_t)timeout_ms, 0);
 }
 
+struct job_wait {
+    struct request *request;
+    struct job *job;
+    uv_timer_t timer;
+};
+
+static void job_wait_freed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
 static void job_waited(void *arg, struct job *j)
 {
-    struct request *r = arg;
+    struct job_wait *w = arg;
+    struct request *r = w->request;
 
     r->drop = NULL;
     if (j->result < 0)
         request_fail(r, &j->err, json_pack("{s:o}", "job", job_json(j)));
     else
         request_return(r, json_pack("{s:o}", "job", job_json(j)));
+    uv_close((uv_handle_t *)&w->timer, job_wait_freed);
 }
 
 static void job_wait_drop(struct request *r)
 {
-    job_forget(r->state, r);
+    struct job_wait *w = r->state;
+
+    job_forget(w->job, w);
+    uv_close((uv_handle_t *)&w->timer, job_wait_freed);
+}
+
+static void job_wait_late(uv_timer_t *timer)
+{
+    struct job_wait *w = timer->data;
+    const struct job *j = w->job;
+    struct err e;
+
+    err_set(&e, ERR_TIMED_OUT, "job:%ju (%s of %s) has not ended, and the time is over; it goes on",
+            (uintmax_t)j->rec.id, j->rec.verb, j->rec.name);
+    str_copy(e.phase, sizeof e.phase, "job");
+    request_fail(w->request, &e, json_pack("{s:o}", "job", job_json(j)));
+}
+
+static void wait_for_job(struct daemon *d, struct request *r, struct job *j)
+{
+    struct job_wait *w = x_calloc(1, sizeof *w);
+    int64_t timeout_ms = json_get_int(r->args, "timeout_ms", 0);
+
+    w->request = r;
+    w->job = j;
+    w->timer.data = w;
+    uv_timer_init(d->loop, &w->timer);
+    if (timeout_ms > 0)
+        uv_timer_start(&w->timer, job_wait_late, (uint64_t)timeout_ms, 0);
+    r->state = w;
+    r->drop = job_wait_drop;
+    job_wait(j, job_waited, w);
 }
 
 void call_wait(struct daemon *d, struct request *r)
@@ -382,9 +426,7 @@ void call_wait(struct daemon *d, struct request *r)
             request_fail(r, &e, NULL);
             return;
         }
-        r->state = j;
-        r->drop = job_wait_drop;
-        job_wait(j, job_waited, r);
+        wait_for_job(d, r, j);
         return;
     }
     const char *state = json_get_string(r->args, "state", "");
@@ -442,16 +484,22 @@ static void replay_read(uv_work_t *work, int status)
     struct client *c = r->client;
 
     (void)status;
+    uint64_t last = reading->after_seq;
     if (reading->result < 0 || !c) {
+        if (c)
+            client_release(c, last);
         reading_end(reading, "events", NULL);
         return;
     }
-    /* The answer, then what was missed, then what comes: nothing between is lost, since both are
-     * given out by the loop thread. What the store got after the read comes as an event. */
+    /* The answer, then what was missed, then what came meanwhile and is not in that: each row once
+     * and in order. */
     reading->request = NULL;
     request_return(r, json_object());
-    for (size_t i = 0; i < reading->count; i++)
-        client_event(c, "log", reading->events[i]->seq, calls_event_json(reading->events[i]));
+    for (size_t i = 0; i < reading->count; i++) {
+        last = reading->events[i]->seq;
+        client_event(c, "log", last, calls_event_json(reading->events[i]));
+    }
+    client_release(c, last);
     for (size_t i = 0; i < reading->count; i++)
         event_record_free(reading->events[i]);
     free(reading->events);
@@ -463,15 +511,15 @@ void call_subscribe(struct daemon *d, struct request *r)
     struct reading *reading = reading_new(d, r);
     struct err e;
 
-    client_subscribe(r->client);
-    if (!json_object_get(r->args, "since")) {
-        free(reading);
-        request_return(r, json_object());
-        return;
-    }
     if (take_since(reading, json_object_get(r->args, "since"), &e) < 0) {
         free(reading);
         request_fail(r, &e, NULL);
+        return;
+    }
+    client_subscribe(r->client, json_object_get(r->args, "since") != NULL);
+    if (!json_object_get(r->args, "since")) {
+        free(reading);
+        request_return(r, json_object());
         return;
     }
     uv_queue_work(d->loop, &reading->work, read_events, replay_read);

@@ -209,11 +209,11 @@ static void host_console_end(void *arg, const char *uuid)
 }
 
 static void on_observed(void *arg, struct observation *seen, size_t count, int64_t wall_ms,
-                        int64_t mono_ms)
+                        int64_t mono_ns)
 {
     struct daemon *d = arg;
 
-    engine_observed(&d->engine, seen, count, wall_ms, mono_ms);
+    engine_observed(&d->engine, seen, count, wall_ms, mono_ns);
     free(seen);
     fresh_arrived(d);
     calls_changed(d);
@@ -234,7 +234,7 @@ static void on_tick(uv_timer_t *tick)
 static void end_jobs(struct daemon *d)
 {
     int64_t deadline_ms = clock_mono_ms() + ROLLBACK_MS;
-    uv_timer_t tick; /* its only work is to end a wait of the loop */
+    static uv_timer_t tick; /* its only work is to end a wait of the loop, which closes it later */
 
     notify_send("STOPPING=1");
     job_cancel_all(&d->engine);

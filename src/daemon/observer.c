@@ -30,14 +30,14 @@ struct seen {
     struct observation *seen;
     size_t count;
     int64_t wall_ms;
-    int64_t mono_ms;
+    int64_t mono_ns;
 };
 
 static void deliver(void *arg)
 {
     struct seen *s = arg;
 
-    s->observer->fn(s->observer->arg, s->seen, s->count, s->wall_ms, s->mono_ms);
+    s->observer->fn(s->observer->arg, s->seen, s->count, s->wall_ms, s->mono_ns);
     free(s);
 }
 
@@ -49,7 +49,7 @@ static void look(struct observer *o)
 
     s->observer = o;
     s->wall_ms = clock_wall_ms();
-    s->mono_ms = clock_mono_ms();
+    s->mono_ns = clock_mono_ns();
     if (o->driver->list(o->handle, &op, &s->seen, &s->count, &e) < 0) {
         log_error("cannot look at the domains: %s", e.msg);
         free(s);

@@ -11,7 +11,7 @@ struct observer;
 /* seen is an array of count, owned by the callee, which runs on the loop thread; the times are of
  * the beginning of the look. */
 typedef void observer_fn(void *arg, struct observation *seen, size_t count, int64_t wall_ms,
-                         int64_t mono_ms);
+                         int64_t mono_ns);
 
 /* Starts the thread. Sets ERR_FAILED. */
 int observer_start(const struct driver *driver, struct driver_handle *handle, struct post *post,

@@ -37,11 +37,14 @@ struct client {
     struct server *server;
     uv_pipe_t pipe;
     uv_timer_t slow; /* runs while something is unsent */
+    uv_timer_t more; /* goes on reading from the loop, never from inside a call */
     int open_handles;
     bool closing;
     bool ending; /* closes once all is sent */
     bool reading;
     bool subscribed;
+    bool holding; /* a replay is being read: events wait in `held` */
+    struct list held;
     struct peer peer;
     enum role role;
     char *actor;          /* owned */
@@ -51,6 +54,13 @@ struct client {
     size_t unsent;
     struct console_view *console; /* raw mode; NULL before and after */
     bool raw;
+};
+
+/* An event that waits until the replay before it has been sent. */
+struct held {
+    struct list link; /* client.held */
+    uint64_t seq;
+    char *line; /* owned */
 };
 
 struct sent {
@@ -87,11 +97,20 @@ static void request_free(struct request *r)
     free(r);
 }
 
+static void held_free(struct held *held)
+{
+    list_remove(&held->link);
+    free(held->line);
+    free(held);
+}
+
 static void client_close(struct client *c)
 {
     if (c->closing)
         return;
     c->closing = true;
+    LIST_EACH (&c->held, held, struct held, link)
+        held_free(held);
     if (c->console)
         console_detach(TAKE(c->console));
     /* What is under way goes on without it: a client that goes away cancels nothing. */
@@ -105,6 +124,7 @@ static void client_close(struct client *c)
     c->server->count--;
     uv_close((uv_handle_t *)&c->pipe, client_closed);
     uv_close((uv_handle_t *)&c->slow, client_closed);
+    uv_close((uv_handle_t *)&c->more, client_closed);
 }
 
 static void on_slow(uv_timer_t *timer)
@@ -218,6 +238,18 @@ static void answer(struct request *r, const char *key, json_t *value)
     json_decref(value);
 }
 
+static void on_more(uv_timer_t *timer)
+{
+    read_more(timer->data);
+}
+
+/* Who answers may be in the middle of a change: the client's next line is taken after it. */
+static void read_later(struct client *c)
+{
+    if (!c->closing && !c->reading)
+        uv_timer_start(&c->more, on_more, 0, 0);
+}
+
 void request_return(struct request *r, json_t *result)
 {
     struct client *c = r->client;
@@ -225,7 +257,7 @@ void request_return(struct request *r, json_t *result)
     answer(r, "return", result);
     request_free(r);
     if (c)
-        read_more(c);
+        read_later(c);
 }
 
 void request_fail(struct request *r, const struct err *e, json_t *detail)
@@ -239,7 +271,7 @@ void request_fail(struct request *r, const struct err *e, json_t *detail)
     answer(r, "error", error);
     request_free(r);
     if (c)
-        read_more(c);
+        read_later(c);
 }
 
 void request_interim(struct request *r, const char *key, json_t *value)
@@ -420,13 +452,15 @@ static void on_connection(uv_stream_t *listener, int status)
     uv_os_fd_t fd;
 
     c->server = s;
-    c->pipe.data = c->slow.data = c;
-    c->open_handles = 2;
+    c->pipe.data = c->slow.data = c->more.data = c;
+    c->open_handles = 3;
     list_init(&c->requests);
+    list_init(&c->held);
     list_append(&s->clients, &c->link);
     s->count++;
     uv_pipe_init(s->loop, &c->pipe, 0);
     uv_timer_init(s->loop, &c->slow);
+    uv_timer_init(s->loop, &c->more);
     if (status < 0 || uv_accept(listener, (uv_stream_t *)&c->pipe) < 0 ||
         uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0 || peer_of(fd, &c->peer, &e) < 0) {
         client_close(c);
@@ -544,9 +578,10 @@ const char *client_actor(const struct client *c)
     return c->actor;
 }
 
-void client_subscribe(struct client *c)
+void client_subscribe(struct client *c, bool hold)
 {
     c->subscribed = true;
+    c->holding = hold;
 }
 
 /* A subscriber that does not read costs memory for every event: past the bound it is dropped. */
@@ -580,14 +615,33 @@ void client_event(struct client *c, const char *kind, uint64_t seq, json_t *data
     send_or_drop(c, line, strlen(line));
 }
 
+void client_release(struct client *c, uint64_t seq)
+{
+    c->holding = false;
+    LIST_EACH (&c->held, held, struct held, link) {
+        if (!c->closing && (held->seq == 0 || held->seq > seq))
+            send_or_drop(c, held->line, strlen(held->line));
+        if (c->closing)
+            return; /* which has freed the rest */
+        held_free(held);
+    }
+}
+
 void server_event(struct server *s, const char *kind, uint64_t seq, json_t *data)
 {
     AUTO_FREE char *line = event_line(kind, seq, data);
     size_t len = strlen(line);
 
-    LIST_EACH (&s->clients, c, struct client, link)
-        if (c->subscribed)
+    LIST_EACH (&s->clients, c, struct client, link) {
+        if (c->subscribed && c->holding) {
+            struct held *held = x_calloc(1, sizeof *held);
+            held->seq = seq;
+            held->line = x_strdup(line);
+            list_append(&c->held, &held->link);
+        } else if (c->subscribed) {
             send_or_drop(c, line, len);
+        }
+    }
 }
 
 static void show_console(void *arg, const char *bytes, size_t len)

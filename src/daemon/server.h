@@ -59,8 +59,10 @@ void request_fail(struct request *r, const struct err *e, json_t *detail);
 /* An interim line {key: value, "id": ...}; value is owned by the callee. */
 void request_interim(struct request *r, const char *key, json_t *value);
 
-/* The client gets events from here on. */
-void client_subscribe(struct client *c);
+/* The client gets events from here on; with hold they wait until client_release, which sends those
+ * that are not in the replay (rows of the history up to seq). */
+void client_subscribe(struct client *c, bool hold);
+void client_release(struct client *c, uint64_t seq);
 /* Sends {"event":kind,"seq":seq,"data":data} to all subscribers; data is owned by the callee. */
 void server_event(struct server *s, const char *kind, uint64_t seq, json_t *data);
 /* One such line to one client, for the replay. */

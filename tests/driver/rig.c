@@ -48,8 +48,17 @@ static void add_tree(const char *path, struct str *to)
         free(entries);
 }
 
-/* Processes with the rig's folder in their arguments; it is in those of no other. */
-static void add_processes(const char *folder, struct str *to)
+/* True when one of the guests' uuids is in the text; no other process has one in its arguments. */
+static bool has_uuid(struct rig *r, const char *text, size_t len)
+{
+    for (size_t i = 0; i < r->uuid_count; i++) {
+        if (memmem(text, len, r->uuids[i], IDENT_UUID_LEN))
+            return true;
+    }
+    return false;
+}
+
+static void add_processes(struct rig *r, struct str *to)
 {
     DIR *dir = opendir("/proc");
     struct dirent *entry;
@@ -65,7 +74,7 @@ static void add_processes(const char *folder, struct str *to)
             continue;
         ssize_t n = read(fd, text, sizeof text);
         close(fd);
-        if (n > 0 && memmem(text, (size_t)n, folder, strlen(folder)))
+        if (n > 0 && has_uuid(r, text, (size_t)n))
             str_addf(to, "process %s\n", entry->d_name);
     }
     closedir(dir);
@@ -76,7 +85,7 @@ static char *traces(struct rig *r)
     struct str text = {0};
 
     add_tree(r->folder, &text);
-    add_processes(r->folder, &text);
+    add_processes(r, &text);
     return str_take(&text);
 }
 
@@ -85,6 +94,20 @@ void rig_expect_no_trace(struct rig *r)
     AUTO_FREE char *now = traces(r);
 
     assert_string_equal(now, r->before);
+}
+
+bool rig_await_trace(struct rig *r)
+{
+    const char *sign = r->subject->has_process ? "process " : r->run_dir;
+    int64_t deadline = clock_mono_ms() + r->subject->boot_ms;
+
+    while (clock_mono_ms() < deadline) {
+        AUTO_FREE char *now = traces(r);
+        if (!str_eq(now, r->before) && strstr(now, sign))
+            return true;
+        nap();
+    }
+    return false;
 }
 
 /* ---- Rig ---- */
@@ -129,8 +152,11 @@ void rig_reopen(struct rig *r)
 /* What the driver has left running, so that a failed case disturbs no other. */
 static void kill_left(const char *left)
 {
-    for (const char *at = left; (at = strstr(at, "process ")); at++)
-        kill((pid_t)strtol(at + strlen("process "), NULL, 10), SIGKILL);
+    for (const char *at = left; (at = strstr(at, "process ")); at++) {
+        pid_t pid = (pid_t)strtol(at + strlen("process "), NULL, 10);
+        if (pid > 1)
+            kill(pid, SIGKILL);
+    }
 }
 
 /* Everything is tidied before anything is judged: a failed case leaves nothing either. */
@@ -154,6 +180,7 @@ void rig_close(struct rig *r)
     kill_left(now);
     if (fs_remove_tree(AT_FDCWD, r->folder, &ignored) < 0 && e.code == ERR_NONE)
         e = ignored;
+    free(r->uuids);
     free(r->folder);
     free(r->run_dir);
     free(r->state_dir);
@@ -181,6 +208,8 @@ struct guest *guest_new(struct rig *r, enum behaviour b)
     g->conf = conf;
     g->ref.id = ++r->last_id;
     ident_uuid_draw(g->ref.uuid);
+    r->uuids = x_reallocarray(r->uuids, r->uuid_count + 1, sizeof *r->uuids);
+    memcpy(r->uuids[r->uuid_count++], g->ref.uuid, sizeof g->ref.uuid);
     snprintf(g->ref.name, sizeof g->ref.name, "guest.%u:a+b", g->ref.id);
     conf->name = x_strdup(g->ref.name);
     str_copy(conf->uuid, sizeof conf->uuid, g->ref.uuid);

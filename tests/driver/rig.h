@@ -23,6 +23,7 @@ struct subject {
     int64_t enough;    /* a counter so high that one that starts over is told from it */
     int64_t slack;     /* what the counter may gain until it is read, */
     int64_t count_ms;  /* and one more each so many milliseconds */
+    bool has_process;  /* each guest is a process with its uuid in the arguments */
     unsigned parallel; /* guests at once in the case with several */
     /* Fills in what makes such a guest; strings owned by conf. */
     void (*prepare)(struct conf *conf, enum behaviour b);
@@ -44,6 +45,8 @@ struct rig {
     char *state_dir;
     char *before; /* owned; what was in the folder before the first guest */
     unsigned last_id;
+    char (*uuids)[IDENT_UUID_LEN + 1]; /* owned; of all guests, also of those that are gone */
+    size_t uuid_count;
 };
 
 struct guest {
@@ -68,6 +71,8 @@ void rig_close(struct rig *r);
 void rig_reopen(struct rig *r);
 /* Fails the case when a file or a process is left. */
 void rig_expect_no_trace(struct rig *r);
+/* Waits until there is one of a guest that is being built, its process where it has one. */
+bool rig_await_trace(struct rig *r);
 
 /* An operation with a deadline that nothing healthy meets. */
 struct op rig_op(struct rig *r);

@@ -144,6 +144,7 @@ const struct subject subject_qemu = {
     .enough = 5,
     .slack = 4,
     .count_ms = 150,
+    .has_process = true,
     .parallel = 2,
     .prepare = qemu_prepare,
     .provoke = qemu_provoke,

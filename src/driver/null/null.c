@@ -204,7 +204,7 @@ static int end_build(struct driver_handle *h, const struct target *t, int r,
         s->fired_ms = loaded->fired_ms;
     }
     if (r == 0)
-        r = table_set(h, s, OBS_PAUSED, REASON_NONE, e);
+        r = table_set(h, s, OBS_PAUSED, loaded ? REASON_NONE : REASON_CREATED_PAUSED, e);
     if (r == 0) {
         sim_observe(s, clock_mono_ms(), ret);
     } else {

@@ -52,14 +52,26 @@ int accel_prove(const char *binary, const char *accel, struct err *e)
 {
     AUTO_CLOSE int firmware = proof_firmware(e);
     AUTO_FREE char *path = x_asprintf("/proc/self/fd/%d", PROOF_FD);
-    char *argv[] = {(char *)binary, "-nodefaults", "-no-user-config", "-display", "none",
-                    "-machine", "pc", "-m", "2M", "-accel", (char *)accel, "-bios", path,
-                    "-device", "isa-debug-exit,iobase=0xf4,iosize=4", NULL};
+    char *argv[] = {(char *)binary,
+                    "-nodefaults",
+                    "-no-user-config",
+                    "-display",
+                    "none",
+                    "-machine",
+                    "pc",
+                    "-m",
+                    "2M",
+                    "-accel",
+                    (char *)accel,
+                    "-bios",
+                    path,
+                    "-device",
+                    "isa-debug-exit,iobase=0xf4,iosize=4",
+                    NULL};
     AUTO_FREE char *output = NULL;
     int status;
 
-    if (firmware < 0 ||
-        binary_run(argv, firmware, PROOF_FD, PROOF_MS, &output, &status, e) < 0)
+    if (firmware < 0 || binary_run(argv, firmware, PROOF_FD, PROOF_MS, &output, &status, e) < 0)
         return -1;
     if (WIFEXITED(status) && WEXITSTATUS(status) == PROOF_EXIT)
         return 0;

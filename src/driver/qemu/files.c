@@ -139,10 +139,13 @@ static int check_qcow2(int fd, const char *path, struct err *e)
     else if (big_endian_64(header + QCOW2_BACKING_AT) != 0)
         err_set(e, ERR_UNSUPPORTED,
                 "disk: %s has a backing file, which is not supported; qemu-img convert makes one "
-                "file of them", path);
+                "file of them",
+                path);
     else if (header[7] >= 3 && (big_endian_64(header + QCOW2_FEATURES_AT) & QCOW2_DATA_FILE_BIT))
-        err_set(e, ERR_UNSUPPORTED, "disk: %s keeps its data in another file, which is not "
-                                    "supported", path);
+        err_set(e, ERR_UNSUPPORTED,
+                "disk: %s keeps its data in another file, which is not "
+                "supported",
+                path);
     else
         return 0;
     return set_key(e, "disk");

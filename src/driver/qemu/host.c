@@ -38,8 +38,8 @@ static int choose_user(const struct driver_options *options, uid_t *ret_uid, gid
     if (options->user) {
         if (find_user(options->user, ret_uid, ret_gid))
             return 0;
-        return err_set(e, ERR_DRIVER_UNAVAILABLE,
-                       "cannot run guests as %s: there is no such user", options->user);
+        return err_set(e, ERR_DRIVER_UNAVAILABLE, "cannot run guests as %s: there is no such user",
+                       options->user);
     }
     for (size_t i = 0; i < ARRAY_LEN(users); i++)
         if (find_user(users[i], ret_uid, ret_gid))

@@ -26,8 +26,8 @@ struct driver_handle {
 };
 
 int host_probe(const struct driver_options *options, struct err *e) MUST_CHECK;
-int host_open(const struct driver_options *options, struct driver_handle **ret, struct err *e)
-    MUST_CHECK;
+int host_open(const struct driver_options *options, struct driver_handle **ret,
+              struct err *e) MUST_CHECK;
 void host_close(struct driver_handle *h);
 
 #endif

@@ -226,6 +226,11 @@ static int plan(struct launch *l, struct err *e)
         return -1;
     if (conf->vnc && !l->machine->video)
         return refuse(e, ERR_UNSUPPORTED, "vnc", "the machine %s has no screen", l->machine->name);
+    if (l->machine->needs_kernel && !conf->kernel)
+        return refuse(e, ERR_BAD_CONFIG, "kernel",
+                      "the machine %s boots no disk, only a kernel; name one, or take another "
+                      "reeve_machine",
+                      l->machine->name);
     if (conf->ramdisk && !conf->kernel)
         return refuse(e, ERR_BAD_CONFIG, "ramdisk", "it needs a kernel");
     if (conf->cmdline && !conf->kernel) {

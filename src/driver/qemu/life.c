@@ -146,8 +146,7 @@ static int reset(struct session *s, const struct op *op, struct err *e)
         return -1;
     qmp_forget_events(&s->qmp);
     if (qmp_run(&s->qmp, "system_reset", NULL, &step, NULL, e) < 0 ||
-        await_reset(s, false, &step, e) < 0 ||
-        qmp_run(&s->qmp, "cont", NULL, &step, NULL, e) < 0)
+        await_reset(s, false, &step, e) < 0 || qmp_run(&s->qmp, "cont", NULL, &step, NULL, e) < 0)
         return -1;
     folder_unmark(s->dirfd, FOLDER_HELD);
     return meta.reboots ? 0 : end_reboots(s, op, e);
@@ -212,8 +211,7 @@ int life_info(struct driver_handle *h, const struct domain_ref *ref, const struc
     return 0;
 }
 
-int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret_fd,
-                 struct err *e)
+int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret_fd, struct err *e)
 {
     AUTO_CLOSE int dirfd = -1;
     struct meta meta;
@@ -221,13 +219,13 @@ int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret
     if (folder_open(h->dirfd, ref->uuid, &dirfd, e) < 0 || meta_read(dirfd, &meta, e) < 0)
         return -1;
     if (!meta.console)
-        return err_set(e, ERR_UNSUPPORTED, "it has no console: no serial line in its config is "
-                                           "\"pty\"");
+        return err_set(e, ERR_UNSUPPORTED,
+                       "it has no console: no serial line in its config is "
+                       "\"pty\"");
     return folder_connect(dirfd, FOLDER_CONSOLE, ret_fd, e);
 }
 
-int life_platform(struct driver_handle *h, const struct domain_ref *ref, char **ret,
-                  struct err *e)
+int life_platform(struct driver_handle *h, const struct domain_ref *ref, char **ret, struct err *e)
 {
     AUTO_CLOSE int dirfd = -1;
     struct platform platform;

@@ -17,9 +17,7 @@ int life_reset(struct driver_handle *h, const struct domain_ref *ref, const stru
                struct err *e);
 int life_info(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
               struct observation *ret, struct err *e);
-int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret_fd,
-                 struct err *e);
-int life_platform(struct driver_handle *h, const struct domain_ref *ref, char **ret,
-                  struct err *e);
+int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret_fd, struct err *e);
+int life_platform(struct driver_handle *h, const struct domain_ref *ref, char **ret, struct err *e);
 
 #endif

@@ -24,6 +24,7 @@ struct machine {
     const char *video;
     const char *panic; /* tells us of a guest's panic */
     bool pci_nics;     /* e1000 and rtl8139 fit in */
+    bool needs_kernel; /* its firmware boots no disk */
     bool slow_clock;   /* see argv.c, cmdline */
 };
 

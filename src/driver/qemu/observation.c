@@ -22,19 +22,19 @@ static const struct {
     enum observed state;
     enum reason reason;
 } statuses[] = {
-    {"running",         OBS_RUNNING,  REASON_NONE          },
-    {"suspended",       OBS_RUNNING,  REASON_NONE          }, /* the guest's own sleep */
-    {"paused",          OBS_PAUSED,   REASON_PAUSED_BY_USER},
-    {"prelaunch",       OBS_PAUSED,   REASON_CREATED_PAUSED}, /* meta.json is there: it is built */
-    {"io-error",        OBS_PAUSED,   REASON_IO_ERROR      },
-    {"debug",           OBS_PAUSED,   REASON_PAUSED_BY_USER},
-    {"shutdown",        OBS_SHUTDOWN, REASON_GUEST_POWEROFF},
-    {"guest-panicked",  OBS_CRASHED,  REASON_GUEST_CRASH   },
-    {"internal-error",  OBS_CRASHED,  REASON_GUEST_CRASH   },
-    {"watchdog",        OBS_CRASHED,  REASON_WATCHDOG      },
-    {"finish-migrate",  OBS_BUSY,     REASON_BEING_SAVED   },
-    {"postmigrate",     OBS_BUSY,     REASON_BEING_SAVED   },
-    {"save-vm",         OBS_BUSY,     REASON_BEING_SAVED   },
+    {"running",        OBS_RUNNING,  REASON_NONE          },
+    {"suspended",      OBS_RUNNING,  REASON_NONE          }, /* the guest's own sleep */
+    {"paused",         OBS_PAUSED,   REASON_PAUSED_BY_USER},
+    {"prelaunch",      OBS_PAUSED,   REASON_CREATED_PAUSED}, /* meta.json is there: it is built */
+    {"io-error",       OBS_PAUSED,   REASON_IO_ERROR      },
+    {"debug",          OBS_PAUSED,   REASON_PAUSED_BY_USER},
+    {"shutdown",       OBS_SHUTDOWN, REASON_GUEST_POWEROFF},
+    {"guest-panicked", OBS_CRASHED,  REASON_GUEST_CRASH   },
+    {"internal-error", OBS_CRASHED,  REASON_GUEST_CRASH   },
+    {"watchdog",       OBS_CRASHED,  REASON_WATCHDOG      },
+    {"finish-migrate", OBS_BUSY,     REASON_BEING_SAVED   },
+    {"postmigrate",    OBS_BUSY,     REASON_BEING_SAVED   },
+    {"save-vm",        OBS_BUSY,     REASON_BEING_SAVED   },
 };
 
 void observation_init(struct observation *ret, const struct meta *meta)
@@ -91,8 +91,9 @@ static void trim_journal(int dirfd)
         st.st_size <= JOURNAL_MAX)
         return;
     /* QEMU appends: what it writes next begins the file anew. */
-    AUTO_CLOSE int fd =
-        openat(dirfd, FOLDER_JOURNAL_LOG, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(dirfd, FOLDER_JOURNAL_LOG, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
 }
 
 void observation_set_status(struct observation *o, int dirfd, const char *status)

@@ -30,15 +30,15 @@
 struct watched {
     struct list link; /* observer.domains */
     struct meta meta;
-    ino_t inode;      /* of meta.json, by which another one is told */
+    ino_t inode; /* of meta.json, by which another one is told */
     struct timespec mtime;
-    int dirfd;        /* owned, as are the next two; -1 when there is none */
-    int pidfd;        /* -1: it is dead */
-    int events;       /* the connection to events.sock; -1: not connected */
+    int dirfd;  /* owned, as are the next two; -1 when there is none */
+    int pidfd;  /* -1: it is dead */
+    int events; /* the connection to events.sock; -1: not connected */
     struct qmp_lines lines;
-    bool seen;        /* in this round of list */
-    bool asked;       /* query-status is on its way */
-    bool answered;    /* status is of this round */
+    bool seen;     /* in this round of list */
+    bool asked;    /* query-status is on its way */
+    bool answered; /* status is of this round */
     char status[QMP_STATUS_MAX];
 };
 
@@ -50,9 +50,9 @@ struct observer {
 
 /* The events that mean "look again" (qapi/run-state.json and others in QEMU's source). */
 static const char *const telling[] = {
-    "STOP",           "RESUME",         "SHUTDOWN",  "RESET", "POWERDOWN",
-    "SUSPEND",        "SUSPEND_DISK",   "WAKEUP",    "GUEST_PANICKED", "GUEST_CRASHLOADED",
-    "BLOCK_IO_ERROR", "BALLOON_CHANGE", "WATCHDOG",  "MIGRATION",
+    "STOP",           "RESUME",         "SHUTDOWN", "RESET",          "POWERDOWN",
+    "SUSPEND",        "SUSPEND_DISK",   "WAKEUP",   "GUEST_PANICKED", "GUEST_CRASHLOADED",
+    "BLOCK_IO_ERROR", "BALLOON_CHANGE", "WATCHDOG", "MIGRATION",
 };
 
 struct observer *observer_new(void)
@@ -374,8 +374,10 @@ static int drain_events(struct observer *observer, bool *ret_changed, struct err
 int observe_watch(struct driver_handle *h, int wake_fd, struct err *e)
 {
     struct observer *observer = h->observer;
-    struct pollfd fds[] = {{.fd = observer->epoll, .events = POLLIN},
-                           {.fd = wake_fd, .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = observer->epoll, .events = POLLIN},
+        {.fd = wake_fd,         .events = POLLIN}
+    };
     bool changed = observer->changed;
 
     observer->changed = false;

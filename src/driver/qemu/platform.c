@@ -32,8 +32,7 @@ int platform_parse(const char *text, struct platform *ret, struct err *e)
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++, word = strtok_r(NULL, " ", &rest))
         if (!word || !str_starts(word, words[i].lead) ||
-            !str_copy(words[i].to, words[i].size, word + strlen(words[i].lead)) ||
-            !words[i].to[0])
+            !str_copy(words[i].to, words[i].size, word + strlen(words[i].lead)) || !words[i].to[0])
             return err_set(e, ERR_DAMAGED, "the image was not saved by the QEMU driver: \"%s\"",
                            text);
     *ret = p;

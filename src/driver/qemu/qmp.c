@@ -11,6 +11,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 
+static const char answer_phase[] = "QEMU's answer";
+
 void qmp_lines_finish(struct qmp_lines *lines)
 {
     str_finish(&lines->in);
@@ -135,7 +137,7 @@ static int send_all(struct qmp *q, const char *bytes, size_t len, int passed_fd,
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN) {
-            if (op_wait(op, q->fd, POLLOUT, "QEMU's ear", e) < 0)
+            if (op_wait(op, q->fd, POLLOUT, answer_phase, e) < 0)
                 return -1;
             continue;
         }
@@ -154,7 +156,7 @@ static int answer(struct qmp *q, const char *command, const struct op *op, json_
 {
     for (;;) {
         AUTO_JSON json_t *message = NULL;
-        if (receive(q, op, command, &message, e) < 0)
+        if (receive(q, op, answer_phase, &message, e) < 0)
             return -1;
         if (json_object_get(message, "event")) {
             keep_event(q, TAKE(message));
@@ -211,7 +213,7 @@ int qmp_open(struct qmp *q, int fd, const struct op *op, struct err *e)
     AUTO_JSON json_t *greeting = NULL;
 
     *q = (struct qmp){.fd = fd, .events = json_array()};
-    if (receive(q, &step, "QEMU's greeting", &greeting, e) < 0)
+    if (receive(q, &step, answer_phase, &greeting, e) < 0)
         goto fail;
     if (!json_object_get(greeting, "QMP")) {
         err_set(e, ERR_FAILED, "QEMU sent what is not QMP: no greeting");

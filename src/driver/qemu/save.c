@@ -32,8 +32,8 @@ enum {
 
 static int set_up(struct session *s, int stream_fd, const struct op *op, struct err *e)
 {
-    json_t *events = json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state",
-                               1);
+    json_t *events =
+        json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1);
     json_t *limits = json_pack("{s:I, s:I}", "max-bandwidth", (json_int_t)INT64_MAX,
                                "downtime-limit", (json_int_t)DOWNTIME_MS);
 

@@ -84,8 +84,9 @@ static int take_platform(struct start *s, struct err *e)
         return err_set(e, ERR_BAD_CONFIG, "it was saved on the machine %s and cannot go on as a %s",
                        p->machine, machine->name);
     if (!machine->versioned && !str_eq(p->qemu, s->h->binary.version))
-        return err_set(e, ERR_UNSUPPORTED, "it was saved by QEMU %s, and a %s goes on only on the "
-                                           "same version; here is %s",
+        return err_set(e, ERR_UNSUPPORTED,
+                       "it was saved by QEMU %s, and a %s goes on only on the "
+                       "same version; here is %s",
                        p->qemu, machine->name, s->h->binary.version);
     char known[META_MACHINE_MAX];
     if (binary_machine(&s->h->binary, p->machine, known, sizeof known, e) < 0)
@@ -174,8 +175,8 @@ static int make_stderr(struct start *s, int *ret_write_end, struct err *e)
 
 static int spawn(struct start *s, struct err *e)
 {
-    AUTO_CLOSE int pid_file = openat(s->dirfd, FOLDER_PID,
-                                     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    AUTO_CLOSE int pid_file =
+        openat(s->dirfd, FOLDER_PID, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     AUTO_CLOSE int write_end = -1;
 
     if (pid_file < 0)
@@ -294,10 +295,10 @@ static int give_vnc(struct start *s, const struct op *op, struct err *e)
         return 0;
     if (qmp_give_fd(&s->qmp, "vnc", s->vnc, op, e) < 0)
         return -1;
-    return qmp_run(&s->qmp, "display-update",
-                   json_pack("{s:s, s:[{s:s, s:s}]}", "type", "vnc", "addresses", "type", "fd",
-                             "str", "vnc"),
-                   op, NULL, e);
+    return qmp_run(
+        &s->qmp, "display-update",
+        json_pack("{s:s, s:[{s:s, s:s}]}", "type", "vnc", "addresses", "type", "fd", "str", "vnc"),
+        op, NULL, e);
 }
 
 static int set_balloon(struct start *s, const struct op *op, struct err *e)
@@ -307,8 +308,7 @@ static int set_balloon(struct start *s, const struct op *op, struct err *e)
     if (conf->max_memory_kib <= conf->memory_kib)
         return 0;
     return qmp_run(&s->qmp, "balloon",
-                   json_pack("{s:I}", "value", (json_int_t)(conf->memory_kib * 1024)), op, NULL,
-                   e);
+                   json_pack("{s:I}", "value", (json_int_t)(conf->memory_kib * 1024)), op, NULL, e);
 }
 
 static int converse(struct start *s, const struct op *op, struct err *e)
@@ -327,8 +327,8 @@ static int converse(struct start *s, const struct op *op, struct err *e)
 
 static int load(struct start *s, int stream_fd, const struct op *op, struct err *e)
 {
-    json_t *events = json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state",
-                               1);
+    json_t *events =
+        json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1);
 
     if (qmp_run(&s->qmp, "migrate-set-capabilities", events, op, NULL, e) < 0 ||
         qmp_give_fd(&s->qmp, "stream", stream_fd, op, e) < 0 ||
@@ -387,8 +387,8 @@ static int build(struct start *s, int stream_fd, const struct op *op, struct obs
                  struct err *e)
 {
     s->launch.incoming = stream_fd >= 0;
-    if (folder_open(s->h->dirfd, s->args->ref.uuid, &s->dirfd, e) < 0 ||
-        make_sockets(s, e) < 0 || op_check(op, e) < 0 || spawn(s, e) < 0)
+    if (folder_open(s->h->dirfd, s->args->ref.uuid, &s->dirfd, e) < 0 || make_sockets(s, e) < 0 ||
+        op_check(op, e) < 0 || spawn(s, e) < 0)
         return -1;
     if (converse(s, op, e) < 0)
         return explain(s, "QEMU did not start", e);

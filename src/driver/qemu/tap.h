@@ -11,7 +11,7 @@ int tap_check(const char *bridge, struct err *e) MUST_CHECK;
 
 /* A new tap on the bridge, up; ifname NULL lets the kernel number it. *ret_fd is owned by the
  * caller. ERR_FAILED. Source of the calls: the kernel's Documentation/networking/tuntap.rst. */
-int tap_open(const char *bridge, const char *ifname, const char *mac, int *ret_fd, struct err *e)
-    MUST_CHECK;
+int tap_open(const char *bridge, const char *ifname, const char *mac, int *ret_fd,
+             struct err *e) MUST_CHECK;
 
 #endif
