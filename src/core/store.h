@@ -16,7 +16,7 @@
 struct store;
 struct store_batch;
 
-enum { STORE_EVENTS_KEPT = 20000, STORE_JOBS_KEPT = 1000 };
+enum { STORE_EVENTS_KEPT = 20000, STORE_JOBS_KEPT = 1000, STORE_CONFIGS_KEPT = 50 };
 
 /* All that was in the store when it was opened. */
 struct store_contents {
@@ -69,6 +69,18 @@ int store_events(struct store *s, const char *uuid, uint64_t after_seq, int64_t 
 /* Finished and running jobs, newest last, at most max. */
 int store_jobs(struct store *s, size_t max, struct job_record ***ret, size_t *ret_count,
                struct err *e) MUST_CHECK;
+
+/* One config that a domain had. */
+struct config_version {
+    uint64_t version; /* counts up from 1 */
+    int64_t at_ms;    /* wall clock */
+    char *text;       /* owned */
+};
+void config_versions_free(struct config_version *list, size_t count);
+
+/* The configs of a domain, newest last; with a connection of its own. *ret is owned. */
+int store_configs(struct store *s, const char *uuid, struct config_version **ret,
+                  size_t *ret_count, struct err *e) MUST_CHECK;
 
 /* What `doctor` asks: integrity of the database, copies in domains/ that differ or are missing,
  * files there without a record. Each finding is one line, owned by the caller. */

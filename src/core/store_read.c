@@ -388,3 +388,46 @@ int store_jobs(struct store *s, size_t max, struct job_record ***ret, size_t *re
     sqlite3_close(db);
     return result;
 }
+
+void config_versions_free(struct config_version *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(list[i].text);
+    free(list);
+}
+
+int store_configs(struct store *s, const char *uuid, struct config_version **ret,
+                  size_t *ret_count, struct err *e)
+{
+    static const char sql[] = "SELECT version, at_ms, text FROM config WHERE uuid = ?1"
+                              " ORDER BY version";
+    struct config_version *list = x_calloc(STORE_CONFIGS_KEPT + 1, sizeof *list);
+    sqlite3_stmt *stmt = NULL;
+    size_t count = 0;
+    int rc = SQLITE_ERROR;
+    sqlite3 *db;
+
+    if (schema_connect(s->path, SQLITE_OPEN_READONLY, &db, e) < 0) {
+        free(list);
+        return -1;
+    }
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK) {
+        sqlite3_bind_text(stmt, 1, uuid, -1, SQLITE_STATIC);
+        while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && count <= STORE_CONFIGS_KEPT) {
+            const char *text = (const char *)sqlite3_column_text(stmt, 2);
+            list[count].version = (uint64_t)sqlite3_column_int64(stmt, 0);
+            list[count].at_ms = sqlite3_column_int64(stmt, 1);
+            list[count++].text = x_strdup(text ? text : "");
+        }
+    }
+    int result = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : schema_fail(db, s->path, "read", e);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    if (result < 0) {
+        config_versions_free(list, count);
+        return -1;
+    }
+    *ret = list;
+    *ret_count = count;
+    return 0;
+}

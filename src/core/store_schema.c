@@ -34,6 +34,10 @@ static const char *const migrations[] = {
     /* Outlives the domain that had it, so that a number is not given twice. */
     "CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER);"
     "INSERT INTO counter VALUES('domain_id', 0);",
+    /* Every config that a domain had, newest version last, at most STORE_CONFIGS_KEPT. */
+    "CREATE TABLE config("
+    " uuid TEXT, version INTEGER, at_ms INTEGER, text TEXT, PRIMARY KEY(uuid, version));"
+    "INSERT INTO config SELECT uuid, 1, since_ms, config FROM domain;",
 };
 
 #define ROW(type, member, kind)                                                                    \
@@ -119,6 +123,13 @@ static const struct {
     [STMT_DROP_DOMAIN] = {"DELETE FROM domain WHERE uuid = ?1",                          NULL         },
     [STMT_DROP_IMAGE] = {"DELETE FROM image WHERE uuid = ?1",                           NULL         },
     [STMT_SAME_CONFIG] = {"SELECT 1 FROM domain WHERE uuid = ?1 AND config IS ?2",       NULL         },
+    [STMT_ADD_CONFIG] = {"INSERT INTO config SELECT ?1, coalesce(max(version), 0) + 1, ?3, ?2"
+                         " FROM config WHERE uuid = ?1",
+                         NULL},
+    [STMT_PRUNE_CONFIG] = {"DELETE FROM config WHERE uuid = ?1 AND version <="
+                           " (SELECT max(version) FROM config WHERE uuid = ?1) - ?2",
+                           NULL},
+    [STMT_DROP_CONFIG] = {"DELETE FROM config WHERE uuid = ?1", NULL},
     [STMT_CONFIG] = {"SELECT config FROM domain WHERE uuid = ?1",                   NULL         },
     [STMT_COPY_DUE] = {"INSERT OR IGNORE INTO copy_due VALUES(?1)",                   NULL         },
     [STMT_COPY_MADE] = {"DELETE FROM copy_due WHERE uuid = ?1",                        NULL         },

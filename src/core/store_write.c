@@ -133,6 +133,20 @@ static int note_copy(struct store *s, const char *uuid, struct err *e)
     return run_with_uuid(s, STMT_COPY_DUE, uuid, e);
 }
 
+static int add_config(struct store *s, const struct record *r, struct err *e)
+{
+    sqlite3_stmt *add = s->stmts[STMT_ADD_CONFIG], *prune_old = s->stmts[STMT_PRUNE_CONFIG];
+
+    sqlite3_bind_text(add, 1, r->uuid, -1, SQLITE_STATIC);
+    sqlite3_bind_text(add, 2, r->config, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(add, 3, clock_wall_ms());
+    sqlite3_bind_text(prune_old, 1, r->uuid, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(prune_old, 2, STORE_CONFIGS_KEPT);
+    if (store_run(s, STMT_ADD_CONFIG, e) < 0)
+        return -1;
+    return store_run(s, STMT_PRUNE_CONFIG, e);
+}
+
 static int put_domain(struct store *s, struct store_batch *b UNUSED, const struct change *c,
                       struct err *e)
 {
@@ -153,7 +167,7 @@ static int put_domain(struct store *s, struct store_batch *b UNUSED, const struc
     if (r->image.path ? run_put(s, STMT_PUT_IMAGE, &store_image, r, e) < 0
                       : run_with_uuid(s, STMT_DROP_IMAGE, r->uuid, e) < 0)
         return -1;
-    if (!same && note_copy(s, r->uuid, e) < 0)
+    if (!same && (note_copy(s, r->uuid, e) < 0 || add_config(s, r, e) < 0))
         return -1;
     if (r->id <= s->marks.domain_id)
         return 0;
@@ -165,7 +179,8 @@ static int delete_domain(struct store *s, struct store_batch *b UNUSED, const st
                          struct err *e)
 {
     if (run_with_uuid(s, STMT_DROP_DOMAIN, c->uuid, e) < 0 ||
-        run_with_uuid(s, STMT_DROP_IMAGE, c->uuid, e) < 0)
+        run_with_uuid(s, STMT_DROP_IMAGE, c->uuid, e) < 0 ||
+        run_with_uuid(s, STMT_DROP_CONFIG, c->uuid, e) < 0)
         return -1;
     return ident_uuid_valid(c->uuid) ? note_copy(s, c->uuid, e) : 0;
 }
