@@ -22,22 +22,10 @@ void conf_free(struct conf *conf)
 {
     if (!conf)
         return;
-    for (size_t i = 0; i < conf->disk_count; i++)
-        free(conf->disks[i].target);
-    for (size_t i = 0; i < conf->vif_count; i++) {
-        free(conf->vifs[i].bridge);
-        free(conf->vifs[i].ifname);
-    }
-    for (size_t i = 0; i < conf->serial_count; i++)
-        free(conf->serials[i]);
-    free(conf->disks);
-    free(conf->vifs);
-    free(conf->serials);
-    free(conf->name);
-    free(conf->kernel);
-    free(conf->ramdisk);
-    free(conf->cmdline);
-    free(conf->boot);
+    const struct key *row;
+    for (size_t i = 0; (row = keys_row(i)); i++)
+        if (row->type && row->type->clear)
+            row->type->clear(conf, row);
     free(conf);
 }
 
@@ -101,16 +89,6 @@ static int read_tree(struct tree *tree, const char *file, const char *text, size
 static struct place setting_place(const struct parse *p, const struct setting *setting)
 {
     return (struct place){.file = p->tree.file, .line = setting->line, .key = setting->key};
-}
-
-static const struct key *find_row(const char *name)
-{
-    const struct key *row;
-
-    for (size_t i = 0; (row = keys_row(i)); i++)
-        if (str_eq(row->name, name))
-            return row;
-    return NULL;
 }
 
 /* Other names are as "", which is near to nothing. */
@@ -181,7 +159,7 @@ static int look_over(struct parse *p, struct err *e)
     if (p->tree.count > 0)
         qsort(all, p->tree.count, sizeof *all, compare_order);
     for (size_t i = 0; i < p->tree.count && rc == 0; i++) {
-        const struct key *row = find_row(all[i]->key);
+        const struct key *row = keys_find(all[i]->key);
         if (!row)
             rc = unknown_key(p, all[i], e);
         else if (!row->acts[p->c.driver])
@@ -194,7 +172,7 @@ static int apply_default(struct parse *p, const struct key *row, struct err *e)
 {
     struct value value = {.kind = VALUE_STRING};
 
-    if (!row->def)
+    if (!row->def || row->later)
         return 0;
     AUTO_FREE char *text = x_strdup(row->def);
     value.text = text;
@@ -258,7 +236,7 @@ static int settle_type(struct parse *p, struct err *e)
     bool hvm_builder = str_eq(builder->value.text, "hvm");
     if (hvm_type != hvm_builder)
         return contradiction(p, "builder", "type", "leave builder out", e);
-    p->c.row = find_row("type");
+    p->c.row = keys_find("type");
     return p->c.row->type->set(&p->c, &type->value, e);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/ident.h"
+#include "conf/parts.h"
 
 enum { CONF_TEXT_MAX = 512 * 1024 }; /* bytes of a config text; more is refused */
 
@@ -31,7 +32,15 @@ enum conf_accel { CONF_ACCEL_AUTO, CONF_ACCEL_KVM, CONF_ACCEL_TCG };
 enum conf_memory { CONF_MEMORY_DEFAULT, CONF_MEMORY_FILE };
 
 /* One disk (xl-disk-configuration(5)). */
-enum conf_format { CONF_RAW, CONF_QCOW2 };
+enum conf_format { CONF_RAW, CONF_QCOW2, CONF_QCOW, CONF_VHD, CONF_QED };
+enum conf_backendtype {
+    CONF_BACKENDTYPE_UNSET,
+    CONF_BACKENDTYPE_PHY,
+    CONF_BACKENDTYPE_QDISK,
+    CONF_BACKENDTYPE_TAP,
+    CONF_BACKENDTYPE_STANDALONE,
+};
+enum conf_specification { CONF_SPECIFICATION_UNSET, CONF_SPECIFICATION_XEN, CONF_SPECIFICATION_VIRTIO };
 struct conf_disk {
     char *target;            /* path as written; NULL for an empty cdrom drive */
     char vdev[16];           /* as written: "xvda", "hdc", "vda", "sda" */
@@ -39,6 +48,11 @@ struct conf_disk {
     enum conf_format format; /* always explicit: raw unless written otherwise */
     bool read_only;
     bool cdrom;
+    /* Xen's */
+    char *backend, *script; /* script: the target is for it to understand */
+    enum conf_backendtype backendtype;
+    enum conf_specification specification;
+    enum conf_flag direct_io_safe, discard, trusted;
 };
 
 /* One network interface (xl-network-configuration(5)). */
@@ -47,6 +61,13 @@ struct conf_vif {
     char *bridge;                /* NULL: user network on QEMU; the default bridge on Xen */
     char model[24];              /* "" is virtio */
     char *ifname;                /* vifname=; NULL */
+    /* Xen's */
+    enum { CONF_VIF_UNSET, CONF_VIF_IOEMU, CONF_VIF_VIF } type;
+    char *backend, *script, *ip, *gatewaydev;
+    char *rate; /* "10Mb/s@20ms", checked */
+    uint64_t rate_bytes, rate_interval_us; /* what rate says: bytes an interval; 0: unlimited */
+    struct conf_number devid, mtu;
+    enum conf_flag trusted;
 };
 
 struct conf {
@@ -73,6 +94,16 @@ struct conf {
     enum conf_machine machine; /* reeve_machine = "pc" | "q35" | "microvm" */
     enum conf_accel accel;     /* reeve_accel = "auto" | "kvm" | "tcg" */
     bool autostart;            /* reeve_autostart */
+    /* by subject */
+    struct conf_general general;
+    struct conf_cpu cpu;
+    struct conf_memory_map map;
+    struct conf_boot booting;
+    struct conf_devices dev;
+    struct conf_hvm hvm;
+    struct conf_display screen;
+    struct conf_device_model dm;
+    struct conf_arm arm;
 };
 
 /* Warnings while parsing: unknown keys with "did you mean", keys known and ignored here. */

@@ -57,18 +57,18 @@ int keys_want_string(const struct keys_context *c, const struct value *v, struct
         return keys_error(c, v, e, ERR_BAD_CONFIG, "a list is given, but it takes %s",
                           c->row->type->takes);
     len = strlen(v->text);
-    if (c->row->max > 0 && len > c->row->max)
+    if (c->row->max > 0 && len > (size_t)c->row->max)
         return keys_error(c, v, e, ERR_BAD_CONFIG, "%zu bytes are too long; at most %llu", len,
                           (unsigned long long)c->row->max);
     return 0;
 }
 
-static void *member(struct conf *conf, const struct key *row)
+void *keys_member(struct conf *conf, const struct key *row)
 {
     return (char *)conf + row->offset;
 }
 
-static const void *member_const(const struct conf *conf, const struct key *row)
+const void *keys_member_const(const struct conf *conf, const struct key *row)
 {
     return (const char *)conf + row->offset;
 }
@@ -82,7 +82,7 @@ static int set_text(const struct keys_context *c, const struct value *v, struct 
 
 static int set_string(const struct keys_context *c, const struct value *v, struct err *e)
 {
-    char **to = member(c->conf, c->row);
+    char **to = keys_member(c->conf, c->row);
 
     if (keys_want_string(c, v, e) < 0)
         return -1;
@@ -101,19 +101,30 @@ static int set_name(const struct keys_context *c, const struct value *v, struct 
     return set_string(c, v, e);
 }
 
-static json_t *json_of(const char *text)
+json_t *keys_json_string(const char *text)
 {
-    AUTO_JSON json_t *holder = json_object();
+    json_t *string = json_string(text);
 
-    json_set_string(holder, "text", text);
-    return json_incref(json_object_get(holder, "text"));
+    if (string)
+        return string;
+    string = json_object();
+    json_set_string(string, "escaped", text);
+    return string;
+}
+
+static void clear_string(struct conf *conf, const struct key *row)
+{
+    char **at = keys_member(conf, row);
+
+    free(*at);
+    *at = NULL;
 }
 
 static json_t *show_string(const struct conf *conf, const struct key *row)
 {
-    char *const *from = member_const(conf, row);
+    char *const *from = keys_member_const(conf, row);
 
-    return *from ? json_of(*from) : NULL;
+    return *from ? keys_json_string(*from) : NULL;
 }
 
 static int set_uuid(const struct keys_context *c, const struct value *v, struct err *e)
@@ -126,26 +137,27 @@ static int set_uuid(const struct keys_context *c, const struct value *v, struct 
         return keys_error(c, v, e, ERR_BAD_CONFIG,
                           "%s is not a uuid, which is 8-4-4-4-12 hexadecimal digits",
                           place_show(v->text, shown));
-    ident_uuid_normal(v->text, member(c->conf, c->row));
+    ident_uuid_normal(v->text, keys_member(c->conf, c->row));
     return 0;
 }
 
 static json_t *show_uuid(const struct conf *conf, const struct key *row)
 {
-    const char *from = member_const(conf, row);
+    const char *from = keys_member_const(conf, row);
 
-    return *from ? json_of(from) : NULL;
+    return *from ? keys_json_string(from) : NULL;
 }
 
 /* ---- numbers ---- */
 
-static int read_number(const struct keys_context *c, const struct value *v, uint64_t *ret,
-                       struct err *e)
+int keys_read_number(const struct keys_context *c, const struct value *v, int64_t *ret,
+                     struct err *e)
 {
     const struct key *row = c->row;
     const char *unit = row->unit ? row->unit : "";
     const char *gap = row->unit ? " " : "";
     char shown[PLACE_SHOWN];
+    uint64_t number;
 
     if (v->kind == VALUE_LIST)
         return keys_error(c, v, e, ERR_BAD_CONFIG, "a list is given, but it takes %s",
@@ -154,7 +166,7 @@ static int read_number(const struct keys_context *c, const struct value *v, uint
         return keys_error(c, v, e, ERR_BAD_CONFIG, "+= is for strings and lists; use = here");
     place_show(v->text, shown);
     bool negative = v->text[0] == '-' && v->text[1] >= '0' && v->text[1] <= '9';
-    switch (lex_number_read(v->text + negative, strlen(v->text + negative), ret)) {
+    switch (lex_number_read(v->text + negative, strlen(v->text + negative), &number)) {
     case LEX_NUMBER_NOT:
         return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is not a whole number%s%s%s", shown,
                           row->unit ? " of " : "", unit,
@@ -165,20 +177,23 @@ static int read_number(const struct keys_context *c, const struct value *v, uint
     case LEX_NUMBER_RANGE:
         break;
     case LEX_NUMBER_OK:
-        if (row->max == 0 || (!negative && *ret >= row->min && *ret <= row->max))
+        if (number > INT64_MAX)
+            break;
+        *ret = negative ? -(int64_t)number : (int64_t)number;
+        if (*ret >= row->min && *ret <= row->max)
             return 0;
     }
-    return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is out of bounds; %llu to %llu%s%s are allowed",
+    return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is out of bounds; %lld to %lld%s%s are allowed",
                       v->kind == VALUE_NUMBER && strlen(v->text) < 30 ? v->text : shown,
-                      (unsigned long long)row->min, (unsigned long long)row->max, gap, unit);
+                      (long long)row->min, (long long)row->max, gap, unit);
 }
 
 static int set_number(const struct keys_context *c, const struct value *v, struct err *e)
 {
-    unsigned *to = member(c->conf, c->row);
-    uint64_t number;
+    unsigned *to = keys_member(c->conf, c->row);
+    int64_t number;
 
-    if (read_number(c, v, &number, e) < 0)
+    if (keys_read_number(c, v, &number, e) < 0)
         return -1;
     *to = (unsigned)number;
     return 0;
@@ -186,33 +201,43 @@ static int set_number(const struct keys_context *c, const struct value *v, struc
 
 static json_t *show_number(const struct conf *conf, const struct key *row)
 {
-    const unsigned *from = member_const(conf, row);
+    const unsigned *from = keys_member_const(conf, row);
 
     return json_integer(*from);
 }
 
 static int set_mib(const struct keys_context *c, const struct value *v, struct err *e)
 {
-    uint64_t *to = member(c->conf, c->row);
-    uint64_t mib;
+    uint64_t *to = keys_member(c->conf, c->row);
+    int64_t mib;
 
-    if (read_number(c, v, &mib, e) < 0)
+    if (keys_read_number(c, v, &mib, e) < 0)
         return -1;
-    *to = mib * 1024;
+    *to = (uint64_t)mib * 1024;
     return 0;
 }
 
 static json_t *show_mib(const struct conf *conf, const struct key *row)
 {
-    const uint64_t *from = member_const(conf, row);
+    const uint64_t *from = keys_member_const(conf, row);
 
     return json_integer((json_int_t)*from);
+}
+
+static int text_mib(const struct key *row, const json_t *json, struct str *to, struct err *e)
+{
+    json_int_t kib = json_integer_value(json);
+
+    if (!json_is_integer(json) || kib < 0 || kib % 1024)
+        return err_set(e, ERR_BAD_CONFIG, "%s: it takes KiB that make whole MiB", row->json);
+    str_addf(to, "%lld", (long long)(kib / 1024));
+    return 0;
 }
 
 /* Any number but 0 is true, as in xl. */
 static int set_bool(const struct keys_context *c, const struct value *v, struct err *e)
 {
-    bool *to = member(c->conf, c->row);
+    bool *to = keys_member(c->conf, c->row);
     uint64_t number;
     char shown[PLACE_SHOWN];
 
@@ -226,7 +251,7 @@ static int set_bool(const struct keys_context *c, const struct value *v, struct 
 
 static json_t *show_bool(const struct conf *conf, const struct key *row)
 {
-    const bool *from = member_const(conf, row);
+    const bool *from = keys_member_const(conf, row);
 
     return json_boolean(*from);
 }
@@ -254,7 +279,7 @@ static int set_word(const struct keys_context *c, const struct value *v, struct 
                           "%s is not supported on %s; destroy, restart and preserve are",
                           word->name, c->driver_name);
     if (word) {
-        memcpy(member(c->conf, c->row), &word->value, sizeof word->value);
+        memcpy(keys_member(c->conf, c->row), &word->value, sizeof word->value);
         return 0;
     }
     for (word = c->row->words; word->name; word++)
@@ -263,11 +288,18 @@ static int set_word(const struct keys_context *c, const struct value *v, struct 
                       all.data);
 }
 
+static int set_choice(const struct keys_context *c, const struct value *v, struct err *e)
+{
+    if (v->kind != VALUE_LIST && !*v->text)
+        return 0;
+    return set_word(c, v, e);
+}
+
 static json_t *show_word(const struct conf *conf, const struct key *row)
 {
     unsigned value;
 
-    memcpy(&value, member_const(conf, row), sizeof value);
+    memcpy(&value, keys_member_const(conf, row), sizeof value);
     for (const struct keys_word_row *word = row->words; word->name; word++)
         if (word->value == value)
             return json_string(word->name);
@@ -333,32 +365,80 @@ static json_t *show_serial(const struct conf *conf, const struct key *row)
         return NULL;
     json_t *list = json_array();
     for (size_t i = 0; i < conf->serial_count; i++)
-        json_array_append_new(list, json_of(conf->serials[i]));
+        json_array_append_new(list, keys_json_string(conf->serials[i]));
     return list;
 }
 
+static void clear_serial(struct conf *conf, const struct key *row)
+{
+    (void)row;
+    for (size_t i = 0; i < conf->serial_count; i++)
+        free(conf->serials[i]);
+    free(conf->serials);
+    conf->serials = NULL;
+    conf->serial_count = 0;
+}
+
+/* firmware (and bios, its old spelling): one of the words, or the path of a file. */
 static int set_bios(const struct keys_context *c, const struct value *v, struct err *e)
 {
+    struct conf_boot *boot = &c->conf->booting;
     char shown[PLACE_SHOWN];
 
     if (keys_want_string(c, v, e) < 0)
         return -1;
-    if (*v->text && !str_eq(v->text, "bios") && !str_eq(v->text, "seabios"))
+    if (!*v->text)
+        return 0;
+    const struct keys_word_row *word = find_word(c->row->words, v->text);
+    if (c->driver != KEYS_XEN && (!word || word->refused[c->driver]))
         return keys_error(c, v, e, ERR_UNSUPPORTED, "%s is not supported; bios and seabios are",
                           place_show(v->text, shown));
+    if (!word && *v->text != '/')
+        return keys_error(c, v, e, ERR_BAD_CONFIG,
+                          "%s is neither a firmware, as bios, uefi, seabios, rombios, ovmf, "
+                          "pvgrub32 and pvgrub64, nor a path that begins with /",
+                          place_show(v->text, shown));
+    enum conf_firmware is = word ? (enum conf_firmware)word->value : CONF_FIRMWARE_PATH;
+    if (boot->firmware != CONF_FIRMWARE_UNSET && boot->firmware != CONF_FIRMWARE_BIOS &&
+        boot->firmware != is)
+        return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is another than firmware says; leave one out",
+                          place_show(v->text, shown));
+    boot->firmware = is;
+    if (!word && !boot->firmware_path)
+        boot->firmware_path = x_strdup(v->text);
     return 0;
 }
 
-const struct keys_type keys_name = {"a string", set_name, show_string};
-const struct keys_type keys_uuid = {"a string", set_uuid, show_uuid};
-const struct keys_type keys_string = {"a string", set_string, show_string};
-const struct keys_type keys_text = {"a string", set_text, NULL};
-const struct keys_type keys_number = {"a number", set_number, show_number};
-const struct keys_type keys_mib = {"a number", set_mib, show_mib};
-const struct keys_type keys_bool = {"0 or 1", set_bool, show_bool};
-const struct keys_type keys_word = {"a string", set_word, show_word};
-const struct keys_type keys_boot = {"a string", set_boot, show_string};
-const struct keys_type keys_serial = {"a string or a list of strings", set_serial, show_serial};
-const struct keys_type keys_bios = {"a string", set_bios, NULL};
+static json_t *show_bios(const struct conf *conf, const struct key *row)
+{
+    if (conf->booting.firmware == CONF_FIRMWARE_PATH)
+        return keys_json_string(conf->booting.firmware_path);
+    for (const struct keys_word_row *word = row->words; word->name; word++)
+        if (word->value == (unsigned)conf->booting.firmware)
+            return json_string(word->name);
+    return NULL;
+}
+
+static void clear_bios(struct conf *conf, const struct key *row)
+{
+    (void)row;
+    free(conf->booting.firmware_path);
+    conf->booting.firmware_path = NULL;
+}
+
+const struct keys_type keys_name = {"a string", set_name, show_string, clear_string, NULL};
+const struct keys_type keys_uuid = {"a string", set_uuid, show_uuid, NULL, NULL};
+const struct keys_type keys_string = {"a string", set_string, show_string, clear_string, NULL};
+const struct keys_type keys_text = {"a string", set_text, NULL, NULL, NULL};
+const struct keys_type keys_number = {"a number", set_number, show_number, NULL, NULL};
+const struct keys_type keys_mib = {"a number", set_mib, show_mib, NULL, text_mib};
+const struct keys_type keys_bool = {"0 or 1", set_bool, show_bool, NULL, NULL};
+const struct keys_type keys_word = {"a string", set_word, show_word, NULL, NULL};
+const struct keys_type keys_order = {"a string", set_boot, show_string, clear_string, NULL};
+const struct keys_type keys_serial = {"a string or a list of strings", set_serial, show_serial,
+                                      clear_serial, NULL};
+const struct keys_type keys_bios = {"a string", set_bios, show_bios, clear_bios, NULL};
 /* `type` shows what it stores. */
-const struct keys_type keys_builder = {"a string", set_word, NULL};
+const struct keys_type keys_builder = {"a string", set_word, NULL, NULL, NULL};
+/* An enum whose 0 is "not given"; "" is that too. */
+const struct keys_type keys_choice = {"a string", set_choice, show_word, NULL, NULL};

@@ -151,20 +151,33 @@ void engine_read_config(struct engine *g, struct domain *d)
     conf_free(conf);
 }
 
-struct domain *engine_insert(struct engine *g, struct record *r)
+/* Sorted by name; the store gives them sorted, so look from the end. */
+static void put_in_order(struct engine *g, struct domain *d)
 {
-    struct domain *d = x_calloc(1, sizeof *d);
     struct list *before = &g->domains;
 
-    d->r = r;
-    /* Sorted by name; the store gives them sorted, so look from the end. */
     for (struct list *at = g->domains.prev; at != &g->domains; at = at->prev) {
-        if (strcmp(LIST_ENTRY(at, struct domain, link)->r->name, r->name) < 0)
+        if (strcmp(LIST_ENTRY(at, struct domain, link)->r->name, d->r->name) < 0)
             break;
         before = at;
     }
     list_append(before, &d->link);
+}
+
+struct domain *engine_insert(struct engine *g, struct record *r)
+{
+    struct domain *d = x_calloc(1, sizeof *d);
+
+    d->r = r;
+    put_in_order(g, d);
     return d;
+}
+
+void engine_renamed(struct engine *g, struct domain *d, const char *old)
+{
+    list_remove(&d->link);
+    put_in_order(g, d);
+    g->host.renamed(g->host.arg, d, old);
 }
 
 void engine_remove(struct engine *g, struct domain *d)
@@ -408,18 +421,35 @@ static int compare_uuid(const void *a, const void *b)
     return strcmp(x->ref.uuid, y->ref.uuid);
 }
 
+/* The driver's domains that no record tells of are left alone: reeve acts on nothing that it
+ * neither made nor adopted. doctor names them. */
+static void note_unknown(struct engine *g, const struct observation *seen, size_t count,
+                         size_t known)
+{
+    json_decref(g->unknown);
+    g->unknown = json_array();
+    if (known == count)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (!engine_by_uuid(g, seen[i].ref.uuid))
+            json_array_append_new(g->unknown, json_pack("{s:s,s:s}", "name", seen[i].ref.name,
+                                                        "uuid", seen[i].ref.uuid));
+}
+
 void engine_observed(struct engine *g, struct observation *seen, size_t count, int64_t wall_ms,
                      int64_t mono_ns)
 {
     qsort(seen, count, sizeof *seen, compare_uuid);
     g->observed_at_ms = wall_ms;
     g->observed_mono_ms = mono_ns / 1000000;
+    size_t known = 0;
     LIST_EACH (&g->domains, d, struct domain, link) {
         struct observation key;
-        if (mono_ns <= d->known_mono_ns)
-            continue; /* the look began before a job's end that told us more */
         memcpy(key.ref.uuid, d->r->uuid, sizeof key.ref.uuid);
         const struct observation *obs = bsearch(&key, seen, count, sizeof *seen, compare_uuid);
+        known += obs != NULL;
+        if (mono_ns <= d->known_mono_ns)
+            continue; /* the look began before a job's end that told us more */
         d->seen = obs != NULL;
         if (obs && obs->state == OBS_UNKNOWN && d->obs.ref.uuid[0])
             continue; /* alive, and silent: the last word stands */
@@ -428,18 +458,7 @@ void engine_observed(struct engine *g, struct observation *seen, size_t count, i
         if (!d->job)
             reconcile(g, d);
     }
-}
-
-/* The driver's domains that no record tells of are left alone: reeve acts on nothing that it
- * neither made nor adopted. doctor names them. */
-static void note_unknown(struct engine *g, const struct observation *seen, size_t count)
-{
-    json_decref(g->unknown);
-    g->unknown = json_array();
-    for (size_t i = 0; i < count; i++)
-        if (!engine_by_uuid(g, seen[i].ref.uuid))
-            json_array_append_new(g->unknown, json_pack("{s:s,s:s}", "name", seen[i].ref.name,
-                                                        "uuid", seen[i].ref.uuid));
+    note_unknown(g, seen, count, known);
 }
 
 static int first_look(struct engine *g, struct err *e)
@@ -451,7 +470,7 @@ static int first_look(struct engine *g, struct err *e)
 
     if (g->driver->list(g->handle, &op, &seen, &count, e) < 0)
         return -1;
-    note_unknown(g, seen, count);
+    note_unknown(g, seen, count, 0);
     qsort(seen, count, sizeof *seen, compare_uuid);
     g->observed_at_ms = wall_ms;
     g->observed_mono_ms = mono_ms;

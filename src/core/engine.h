@@ -56,6 +56,8 @@ struct engine_host {
                     const struct event_record *ev);
     /* A console for the domain: fd is owned by the host from here. */
     void (*console)(void *arg, const struct domain *d, int fd);
+    /* d had the name `old` until now: its console and log are to follow. */
+    void (*renamed)(void *arg, const struct domain *d, const char *old);
     /* The domain's console is over (it ended or is deleted). */
     void (*console_end)(void *arg, const char *uuid);
 };
@@ -122,6 +124,8 @@ char *engine_image_path(const struct engine *g, const char *uuid);
  * store. engine_insert owns r. */
 struct domain *engine_insert(struct engine *g, struct record *r);
 void engine_remove(struct engine *g, struct domain *d);
+/* After d->r->name changed from `old`: the table's order and the console's log follow. */
+void engine_renamed(struct engine *g, struct domain *d, const char *old);
 /* After d->r changed its config: reads the numbers and policies that are shown and acted on. A
  * config that cannot be read makes the record broken. */
 void engine_read_config(struct engine *g, struct domain *d);

@@ -33,6 +33,7 @@ void job_args_finish(struct job_args *args)
 {
     free(args->file);
     free(args->config);
+    free(args->name);
     free(args->directory);
     free(args->macs);
     *args = (struct job_args){0};
@@ -134,14 +135,18 @@ static void take_result(struct job *j)
         /* It is as it was; what was seen half-way does not count. */
         d->seen = j->threaded ? j->seen : d->seen;
         d->obs = j->threaded ? j->obs : d->obs;
+        j->gone = false;
         return;
     }
     if (j->gone) {
         g->host.console_end(g->host.arg, d->r->uuid);
         return;
     }
+    bool renamed = !str_eq(d->r->name, j->r->name);
     record_free(d->r);
     d->r = TAKE(j->r);
+    if (renamed)
+        engine_renamed(g, d, j->rec.name);
     d->forming = false;
     d->seen = j->seen;
     d->obs = j->obs;

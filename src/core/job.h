@@ -20,7 +20,9 @@ struct job_args {
     bool destroy;
     bool checkpoint;
     char *file;   /* save, restore: absolute path */
-    char *config; /* new --replace: with directory and macs; restore: with its overrides */
+    char *config;    /* new --replace: with directory and macs; restore: with its overrides;
+                        rename, config-set: the text with the change in it */
+    char *name;      /* rename */
     char *directory;
     char *macs;
     int64_t timeout_ms; /* shutdown, reboot; 0: none given */

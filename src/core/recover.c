@@ -2,6 +2,7 @@
 /* At start, before anything else happens: the jobs that a crash cut are finished or undone, by
  * their intent, by what the driver has and by what is on the disk; and what the end of the host
  * did to the rest is noted. It runs on the loop thread before the loop does and may block. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -167,6 +168,31 @@ static bool alive(const struct cut *c)
     return c->d && c->d->seen && c->d->obs.state != OBS_DEAD;
 }
 
+/* Removes `.NAME.XXXXXXXX.part` beside path: temporary files of image_writer_open. */
+static void remove_temporaries(const char *path)
+{
+    AUTO_FREE char *dir_path = NULL;
+    const char *name = fs_split(path, &dir_path);
+    AUTO_FREE char *start = x_asprintf(".%s.", name);
+    DIR *dir = opendir(dir_path);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        const char *file = entry->d_name;
+        if (str_starts(file, start) && str_ends(file, ".part") &&
+            strlen(file) == strlen(start) + 8 + strlen(".part"))
+            (void)unlinkat(dirfd(dir), file, 0);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+/* save to a file, before anything was written. */
+static void cut_opening(struct cut *c)
+{
+    remove_temporaries(c->path);
+}
+
 /* save, suspend before the store knew the image: the guest goes on; without a guest the image is
  * taken when it is whole. */
 static void cut_saving(struct cut *c)
@@ -247,6 +273,11 @@ static void cut_resumed(struct cut *c)
     remove_empty_folder(c);
 }
 
+static bool lived_in_this_boot(const struct domain *d)
+{
+    return str_eq(d->r->boot_id, clock_boot_id());
+}
+
 static void cut_destroying(struct cut *c)
 {
     end_guest(c);
@@ -293,6 +324,8 @@ static void cut_shutting_down(struct cut *c)
 {
     if (alive(c) && c->d->obs.state == OBS_RUNNING)
         c->d->r->wanted = ST_RUNNING;
+    else if (c->d && !c->d->seen && lived_in_this_boot(c->d))
+        now(c, ST_HALTED, REASON_SHUT_DOWN);
 }
 
 static const struct {
@@ -300,6 +333,7 @@ static const struct {
     void (*recover)(struct cut *c);
 } intents[] = {
     {"starting",      cut_starting     },
+    {"opening",       cut_opening      },
     {"saving",        cut_saving       },
     {"checkpointing", cut_checkpointing},
     {"letting-go",    cut_letting_go   },
@@ -318,18 +352,25 @@ static void finish(struct cut *c)
     struct job_record *job = job_record_copy(c->job);
     struct domain *d = c->d;
 
+    /* One that has ended, by whatever: a transient domain is gone with it. A managed one that was
+     * wanted alive keeps its state until recover_all has found out why it is not. */
+    bool missed = d && !d->seen && !d->r->image.path && !d->r->broken;
+    if (missed)
+        removed(c);
+    missed = missed && (d->r->wanted == ST_RUNNING || d->r->wanted == ST_PAUSED);
     job->outcome = JOB_INTERRUPTED;
     job->ended_ms = clock_wall_ms();
     store_put_job(b, job);
     if (d && d->forming) {
         store_delete_domain(b, d->r->uuid);
     } else if (d) {
-        d->r->state = engine_state(c->g, d);
+        if (!missed)
+            d->r->state = engine_state(c->g, d);
         store_put_domain(b, d->r);
     }
     AUTO_FREE char *text =
         x_asprintf("%s was cut by the end of the daemon; %s is %s now", job->verb, job->name,
-                   d && !d->forming ? state_name(d->r->state) : "absent");
+                   d && !d->forming ? state_name(engine_state(c->g, d)) : "absent");
     log_info("%s", text);
     engine_submit(c->g, b, engine_event_new(d, job->actor, job->verb, "interrupted", text));
     if (d && d->forming)
@@ -375,16 +416,22 @@ static void look_at_image(struct engine *g, struct domain *d)
     engine_changed(g, d, state_name(r->state), reason_text(r->reason));
 }
 
-/* An image that was used, of a domain whose record does not need it any more: the job that used it
- * failed before it could remove it. */
-static void sweep_spent(struct engine *g, const struct domain *d)
+/* In the folder of its images: temporary files, which no job writes any more; and an image that was
+ * used, when the record does not need it: the job that used it failed before it could remove it. */
+static void sweep_images(struct engine *g, const struct domain *d)
 {
     AUTO_FREE char *path = engine_image_path(g, d->r->uuid);
     AUTO_FREE char *spent = x_asprintf("%s.spent", path);
+    AUTO_FREE char *dir = NULL;
     struct err e;
 
-    if (exists(spent) && image_remove(spent, &e) < 0)
+    fs_split(path, &dir);
+    if (!exists(dir))
+        return;
+    remove_temporaries(path);
+    if (!d->r->image.path && !d->r->broken && exists(spent) && image_unlink(spent, &e) < 0)
         log_error("%s: %s", d->r->name, e.msg);
+    (void)rmdir(dir); /* only when it is empty */
 }
 
 /* What a host that went down did: nothing lives of what lived, and nothing is wanted any more. */
@@ -417,8 +464,7 @@ void recover_all(struct engine *g, const struct store_contents *contents)
                      d->r->state == ST_RUNNING || d->r->state == ST_PAUSED;
         if (d->r->image.path && !d->seen)
             look_at_image(g, d);
-        if (!d->r->image.path && !d->r->broken)
-            sweep_spent(g, d);
+        sweep_images(g, d);
         if (!d->seen && lived && !str_eq(d->r->boot_id, clock_boot_id()))
             host_rebooted(g, d);
         else

@@ -312,6 +312,10 @@ static void note_image(struct job *j, const char *path, uint64_t size)
 
 int saving_save(struct job *j, struct err *e)
 {
+    /* A temporary file in a folder of the user's is removed after a crash only if it is on record
+     * before it is made. (The daemon's own folder is swept.) */
+    if (job_commit(j, "opening", j->args.file, e) < 0)
+        return -1;
     if (save_and_let_go(j, j->args.file, &j->args.user, note_saved_file, e) < 0)
         return -1;
     const char *name = j->r->name, *file = j->args.file;

@@ -113,6 +113,20 @@ static int check_file(struct store *s, bool *ret_made, struct err *e)
     return check_size(s, st.st_size, e);
 }
 
+/* What fs_replace had not renamed yet when the daemon was killed; the copy is made again. */
+static void sweep_half_copies(const struct store *s)
+{
+    AUTO_FREE char *path = fs_join(s->dir, "domains");
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)))
+        if (entry->d_name[0] == '.' && str_ends(entry->d_name, ".cfg.new"))
+            (void)unlinkat(s->domains_fd, entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+}
+
 static int open_domains(struct store *s, struct err *e)
 {
     AUTO_FREE char *path = fs_join(s->dir, "domains");
@@ -122,6 +136,7 @@ static int open_domains(struct store *s, struct err *e)
     s->domains_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (s->domains_fd < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot open the folder %s", path);
+    sweep_half_copies(s);
     AUTO_CLOSE int dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot open the folder %s", s->dir);

@@ -202,6 +202,25 @@ void consoles_add(struct consoles *c, const char *uuid, const char *name, int fd
     listen_to(con);
 }
 
+static void rename_log(struct consoles *c, const char *old, const char *name, const char *tail)
+{
+    AUTO_FREE char *from = x_asprintf("%s/%s.log%s", c->dir, old, tail);
+    AUTO_FREE char *to = x_asprintf("%s/%s.log%s", c->dir, name, tail);
+
+    if (rename(from, to) < 0 && errno != ENOENT)
+        log_warn("cannot rename %s to %s: %s", from, to, strerror(errno));
+}
+
+void consoles_rename(struct consoles *c, const char *uuid, const char *old, const char *name)
+{
+    struct console *con = find(c, uuid);
+
+    rename_log(c, old, name, "");
+    rename_log(c, old, name, ".1");
+    if (con)
+        str_copy(con->name, sizeof con->name, name);
+}
+
 void consoles_end(struct consoles *c, const char *uuid)
 {
     struct console *con = find(c, uuid);

@@ -21,6 +21,8 @@ void consoles_free(struct consoles *c);
 /* The console of a domain; fd is owned from here. One that is there already is replaced, with its
  * attached clients kept. A log that cannot be written is a warning in the daemon's log. */
 void consoles_add(struct consoles *c, const char *uuid, const char *name, int fd);
+/* The domain was renamed: its log, and the older one beside it, get the new name. */
+void consoles_rename(struct consoles *c, const char *uuid, const char *old, const char *name);
 /* It is over: attached clients are told by the end of their connection. */
 void consoles_end(struct consoles *c, const char *uuid);
 

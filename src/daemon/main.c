@@ -201,6 +201,13 @@ static void host_console(void *arg, const struct domain *dom, int fd)
     consoles_add(d->consoles, dom->r->uuid, dom->r->name, fd);
 }
 
+static void host_renamed(void *arg, const struct domain *dom, const char *old)
+{
+    struct daemon *d = arg;
+
+    consoles_rename(d->consoles, dom->r->uuid, old, dom->r->name);
+}
+
 static void host_console_end(void *arg, const char *uuid)
 {
     struct daemon *d = arg;
@@ -282,6 +289,7 @@ static int open_engine(struct daemon *d, struct post *post, struct err *e)
                                      .after = host_after,
                                      .changed = host_changed,
                                      .console = host_console,
+                                     .renamed = host_renamed,
                                      .console_end = host_console_end};
     const struct driver *driver = NULL;
 
@@ -301,6 +309,8 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
     if (observer_start(d->engine.driver, d->engine.handle, post, on_observed, d, &d->observer, e) <
         0)
         return -1;
+    /* What recovery made of the domains is not what the first look saw. */
+    observer_look(d->observer);
     if (server_start(d->loop, d->settings->run_dir, calls_dispatch, d, &d->server, e) < 0)
         return -1;
     server_set_rules(d->server, d->settings->rules, d->settings->rule_count);

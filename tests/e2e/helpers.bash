@@ -25,30 +25,37 @@ make_place()
 # clear_place: ends the daemon and every guest of this place. Shows the daemon's log after a failure.
 clear_place()
 {
-    local pid
-    [ -n "${BATS_TEST_COMPLETED:-}" ] || sed 's/^/reeved: /' "$place/reeved.log" | tail -n 40
+    if [ -z "${BATS_TEST_COMPLETED:-}" ] && [ -e "$place/reeved.log" ]; then
+        sed 's/^/reeved: /' "$place/reeved.log" | tail -n 40
+    fi
     kill9_daemon
+    kill9_guests
+    rm -rf "$place"
+}
+
+# guest_pids: the QEMU processes of this place: they hold its kernel or one of its disks open.
+guest_pids()
+{
+    local process comm
+    for process in /proc/[0-9]*; do
+        { read -r comm <"$process/comm"; } 2>/dev/null || continue
+        case "$comm" in
+        qemu-system-*) ;;
+        *) continue ;;
+        esac
+        if [ -n "$(find "$process/fd" -lname "$place/*" -print -quit 2>/dev/null)" ]; then
+            basename "$process"
+        fi
+    done
+}
+
+kill9_guests()
+{
+    local pid
     for pid in $(guest_pids); do
         kill -KILL "$pid" 2>/dev/null || true
     done
     wait_for 10 no_guests
-    rm -rf "$place"
-}
-
-# guest_pids: the QEMU processes of this place: they hold files of its run folder open.
-guest_pids()
-{
-    local process
-    for process in /proc/[0-9]*; do
-        case "$(cat "$process/comm" 2>/dev/null)" in
-        qemu-system-*) ;;
-        *) continue ;;
-        esac
-        if find "$process/fd" -lname "$place/*" 2>/dev/null | grep -q . ||
-            tr '\0' '\n' <"$process/cmdline" | grep -qF "$place/"; then
-            basename "$process"
-        fi
-    done
 }
 
 no_guests()
@@ -124,13 +131,17 @@ kill9_daemon()
 # make_config NAME [LINE ...]: writes $place/NAME.cfg for a small guest; later lines win over earlier.
 make_config()
 {
-    local name=$1
+    local name=$1 file
     shift
+    # A kernel of this place's own is how guest_pids knows this place's guests.
+    for file in vmlinuz initrd.gz; do
+        [ -e "$place/$file" ] || cp "$REEVE_GUEST_DIR/$file" "$place/$file"
+    done
     cat >"$place/$name.cfg" <<TEXT
 name = "$name"
 memory = 96
-kernel = "$REEVE_GUEST_DIR/vmlinuz"
-ramdisk = "$REEVE_GUEST_DIR/initrd.gz"
+kernel = "$place/vmlinuz"
+ramdisk = "$place/initrd.gz"
 cmdline = "console=ttyS0 quiet"
 reeve_accel = "tcg"
 TEXT
@@ -174,7 +185,7 @@ is_state()
 
 console_file()
 {
-    field "$1" console
+    echo "$place/state/console/$1.log"
 }
 
 # console_size NAME: a place in the console's log, for the functions that take one.
@@ -243,22 +254,61 @@ wait_boot()
     wait_count_above "$1" 0 "${2:-0}"
 }
 
-# type_line NAME LINE: types on the domain's console.
-type_line()
-{
-    {
-        echo "$2"
-        sleep 1
-    } | timeout 10 reeve console "$1" >/dev/null 2>&1 || true
-}
-
-# ask NAME LINE ANSWER: types LINE until the guest has answered "reeve-guest: ANSWER" (a pattern).
+# ask NAME LINE ANSWER: types LINE on the domain's console and waits until the guest has answered
+# "reeve-guest: ANSWER" (a pattern). The console stays until then: leaving it early could lose LINE.
 ask()
 {
-    local size
+    local size pid status=0
     size=$(console_size "$1")
-    type_line "$1" "$2"
-    wait_for 30 said "$1" "$size" "$3"
+    timeout 90 reeve console "$1" <<<"$2" >/dev/null 2>"$place/console-err" 3>&- 4>&- &
+    pid=$!
+    wait_for 60 said "$1" "$size" "$3" || status=1
+    [ "$status" -eq 0 ] || cat "$place/console-err" >&2
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" || true
+    return "$status"
+}
+
+# answer NAME PATTERN: the part in brackets of the last "reeve-guest: PATTERN" that the guest said.
+answer()
+{
+    console_since "$1" 0 | sed -n "s/^reeve-guest: $2\$/\\1/p" | tail -n 1
+}
+
+# run_guest NAME [managed]: made from its config, booted, and it has counted a little.
+run_guest()
+{
+    if [ "${2:-}" = managed ]; then
+        reeve new "$place/$1.cfg"
+        assert_state "$1" halted
+        reeve start "$1"
+    else
+        reeve create "$place/$1.cfg"
+    fi
+    assert_state "$1" running
+    wait_boot "$1"
+    wait_count_above "$1" 5
+}
+
+# count_after_boot NAME SIZE: the first counter value after the first boot after that place, if any.
+count_after_boot()
+{
+    console_since "$1" "$2" | sed '0,/^reeve-guest: up (boot)$/d' | counts | head -n 1
+}
+
+has_count_after_boot()
+{
+    [ -n "$(count_after_boot "$@")" ]
+}
+
+# assert_started_over NAME SIZE: after that place it booted, and then counted from 1.
+assert_started_over()
+{
+    wait_for "$boot_seconds" has_count_after_boot "$@"
+    if [ "$(count_after_boot "$@")" != 1 ]; then
+        echo "$1 counts from $(count_after_boot "$@") after its boot, not from 1" >&2
+        return 1
+    fi
 }
 
 # assert_goes_on NAME COUNT SIZE: RAM survived: the first value after that place follows COUNT. One line
@@ -274,27 +324,47 @@ assert_goes_on()
     fi
 }
 
-# assert_stands NAME: the counter does not move for the time of several counts.
+# assert_stands NAME: the counter does not move for the time of several counts. What the guest had said
+# before may still be on its way into the log, so a second and third look are allowed.
 assert_stands()
+{
+    wait_for 5 silent_for_a_second "$1"
+}
+
+silent_for_a_second()
 {
     local before
     before=$(console_size "$1")
     sleep 1
-    if [ "$(console_size "$1")" -ne "$before" ]; then
-        echo "$1's console is not silent" >&2
+    [ "$(console_size "$1")" -eq "$before" ]
+}
+
+# settled NAME: no job works on it any more.
+settled()
+{
+    reeve show "$1" --format json | jq -e '.job == null' >/dev/null
+}
+
+# refused CODE ARGUMENTS ...: reeve must end with that exit status, say one line on stderr that begins
+# with its name, and nothing on stdout. The line is in $place/err.
+refused()
+{
+    local wanted=$1 status=0
+    shift
+    timeout 120 reeve "$@" >"$place/out" 2>"$place/err" </dev/null || status=$?
+    if [ "$status" -ne "$wanted" ] || [ "$(wc -l <"$place/err")" -ne 1 ] ||
+        [ "$(head -c 7 "$place/err")" != "reeve: " ] || [ -s "$place/out" ]; then
+        echo "reeve $*: exit status $status (wanted $wanted), and it said:" >&2
+        cat "$place/out" "$place/err" >&2
         return 1
     fi
 }
 
-# refused CODE ARGUMENTS ...: reeve must end with that exit status and say one line on stderr.
-refused()
+# says PATTERN: the last refusal's line has it (an extended regular expression).
+says()
 {
-    local wanted=$1 status=0 lines
-    shift
-    reeve "$@" >"$place/out" 2>"$place/err" </dev/null || status=$?
-    lines=$(wc -l <"$place/err")
-    if [ "$status" -ne "$wanted" ] || [ "$lines" -ne 1 ]; then
-        echo "reeve $*: exit status $status (not $wanted?), $lines lines on stderr:" >&2
+    if ! grep -qE -- "$1" "$place/err"; then
+        echo "not '$1' but:" >&2
         cat "$place/err" >&2
         return 1
     fi

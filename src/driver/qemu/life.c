@@ -21,12 +21,29 @@ enum { FIRMWARE_RESET_MS = 2000 };
 
 /* ---- pause and unpause ---- */
 
+/* What the guest does now; ERR_WRONG_STATE when it has ended, since only a reset wakes that. */
+static int living(struct session *s, const struct op *op, enum observed *ret, struct err *e)
+{
+    struct observation now = {0};
+    char status[QMP_STATUS_MAX];
+
+    if (qmp_status(&s->qmp, op, status, e) < 0)
+        return -1;
+    observation_set_status(&now, s->dirfd, status);
+    if (now.state == OBS_SHUTDOWN || now.state == OBS_CRASHED)
+        return err_set(e, ERR_WRONG_STATE, "the guest has %s; reset boots it again",
+                       now.state == OBS_SHUTDOWN ? "ended" : "crashed");
+    *ret = now.state;
+    return 0;
+}
+
 int life_pause(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                struct err *e)
 {
     AUTO_SESSION struct session s = SESSION_NONE;
+    enum observed state;
 
-    if (session_open(&s, h, ref, op, e) < 0)
+    if (session_open(&s, h, ref, op, e) < 0 || living(&s, op, &state, e) < 0)
         return -1;
     /* Answered when the vCPUs stand; on a guest that stands already it does nothing. */
     return qmp_run(&s.qmp, "stop", NULL, op, NULL, e);
@@ -36,8 +53,11 @@ int life_unpause(struct driver_handle *h, const struct domain_ref *ref, const st
                  struct err *e)
 {
     AUTO_SESSION struct session s = SESSION_NONE;
+    enum observed state;
 
-    if (session_open(&s, h, ref, op, e) < 0 || qmp_run(&s.qmp, "cont", NULL, op, NULL, e) < 0)
+    if (session_open(&s, h, ref, op, e) < 0 || living(&s, op, &state, e) < 0)
+        return -1;
+    if (state != OBS_RUNNING && qmp_run(&s.qmp, "cont", NULL, op, NULL, e) < 0)
         return -1;
     folder_unmark(s.dirfd, FOLDER_HELD);
     return 0;

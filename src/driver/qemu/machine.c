@@ -48,6 +48,7 @@ static const struct machine machines[] = {
      .net = "virtio-net-device",
      .scsi = "virtio-scsi-device",
      .balloon = "virtio-balloon-device",
+     .needs_kernel = true,
      .slow_clock = true,
      },
 };

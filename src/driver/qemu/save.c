@@ -154,6 +154,13 @@ static int roll_back(struct session *s, int stream_fd, bool paused, struct err *
         drain_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (qmp_run(&s->qmp, "migrate_cancel", NULL, &op, NULL, e) < 0)
         return -1;
+    /* A migration that never began has not taken its descriptor; the reader waits for its end. */
+    if (qmp_run(&s->qmp, "closefd", json_pack("{s:s}", "fdname", "stream"), &op, NULL, &failed) <
+            0 &&
+        failed.code != ERR_FAILED) {
+        *e = failed;
+        return -1;
+    }
     if (await(s, drain_fd, &op, &done, &failed) < 0 && failed.code != ERR_FAILED) {
         *e = failed;
         return -1;
@@ -178,11 +185,10 @@ int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_
         return -1;
     qmp_forget_events(&s.qmp);
     folder_unmark(s.dirfd, FOLDER_HELD);
-    if (qmp_run(&s.qmp, "migrate", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) < 0)
-        return -1;
     struct err stuck;
     bool paused = !runs(status);
-    if (await(&s, -1, op, &done, e) == 0) {
+    if (qmp_run(&s.qmp, "migrate", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) == 0 &&
+        await(&s, -1, op, &done, e) == 0) {
         if (done && settle(&s, op, status, e) == 0)
             return 0;
         if (!done)
@@ -209,17 +215,4 @@ int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused
         return -1;
     }
     return leave(&s, paused, op, e);
-}
-
-/* ---- core dump ---- */
-
-int save_dump_core(struct driver_handle *h, const struct domain_ref *ref, int fd,
-                   const struct op *op, struct err *e)
-{
-    AUTO_SESSION struct session s = SESSION_NONE;
-
-    if (session_open(&s, h, ref, op, e) < 0 || qmp_give_fd(&s.qmp, "core", fd, op, e) < 0)
-        return -1;
-    return qmp_run(&s.qmp, "dump-guest-memory",
-                   json_pack("{s:b, s:s}", "paging", 0, "protocol", "fd:core"), op, NULL, e);
 }

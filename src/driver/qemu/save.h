@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `save`, `save_undo` and `dump_core` of core/driver.h. */
+/* `save` and `save_undo` of core/driver.h. */
 #ifndef DRIVER_QEMU_SAVE_H
 #define DRIVER_QEMU_SAVE_H
 
@@ -9,7 +9,5 @@ int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_
               const struct op *op, struct err *e);
 int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused,
               const struct op *op, struct err *e);
-int save_dump_core(struct driver_handle *h, const struct domain_ref *ref, int fd,
-                   const struct op *op, struct err *e);
 
 #endif

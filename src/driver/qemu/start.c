@@ -43,6 +43,17 @@ struct start {
     struct qmp qmp;
 };
 
+static struct start start_of(struct driver_handle *h, const struct create_args *args)
+{
+    return (struct start){.h = h,
+                          .args = args,
+                          .dirfd = -1,
+                          .pidfd = -1,
+                          .stderr_fd = -1,
+                          .vnc = -1,
+                          .qmp = {.fd = -1}};
+}
+
 static void start_finish(struct start *s)
 {
     const int fds[] = {s->dirfd, s->pidfd, s->stderr_fd, s->vnc};
@@ -397,16 +408,25 @@ static int build(struct start *s, int stream_fd, const struct op *op, struct obs
     return write_meta(s, ret, e);
 }
 
+/* Ends what this start made, and nothing else: when it comes late, after a `destroy` has gone past
+ * it, there may be a new process and folder of the same uuid. */
+static int tear_down(struct start *s, struct err *e)
+{
+    struct stat ours, there;
+
+    if (s->pidfd >= 0 && proc_end(s->pidfd, END_GRACE_MS, END_MS - END_GRACE_MS, e) < 0)
+        return -1;
+    if (s->dirfd < 0 || fstat(s->dirfd, &ours) < 0 ||
+        fstatat(s->h->dirfd, s->args->ref.uuid, &there, AT_SYMLINK_NOFOLLOW) < 0 ||
+        ours.st_ino != there.st_ino)
+        return 0;
+    return fs_remove_tree(s->h->dirfd, s->args->ref.uuid, e);
+}
+
 static int start(struct driver_handle *h, const struct create_args *args, int stream_fd,
                  const struct op *op, struct observation *ret, struct err *e)
 {
-    struct start s = {.h = h,
-                      .args = args,
-                      .dirfd = -1,
-                      .pidfd = -1,
-                      .stderr_fd = -1,
-                      .vnc = -1,
-                      .qmp = {.fd = -1}};
+    struct start s = start_of(h, args);
     struct err ignored;
     int result = -1;
 
@@ -415,11 +435,8 @@ static int start(struct driver_handle *h, const struct create_args *args, int st
     if (end_leftover(h, &args->ref, e) < 0 || make_folder(&s, e) < 0)
         goto out;
     result = build(&s, stream_fd, op, ret, e);
-    if (result < 0) {
-        struct op cleanup = op_within(END_MS);
-        if (end_destroy(h, &args->ref, &cleanup, &ignored) < 0)
-            err_wrap(e, "%s; what is left of it cannot be removed", ignored.msg);
-    }
+    if (result < 0 && tear_down(&s, &ignored) < 0)
+        err_wrap(e, "%s; what is left of it cannot be removed", ignored.msg);
 out:
     start_finish(&s);
     return result;
@@ -439,13 +456,7 @@ int start_restore(struct driver_handle *h, const struct create_args *args, int s
 
 int start_check(struct driver_handle *h, const struct create_args *args, struct err *e)
 {
-    struct start s = {.h = h,
-                      .args = args,
-                      .dirfd = -1,
-                      .pidfd = -1,
-                      .stderr_fd = -1,
-                      .vnc = -1,
-                      .qmp = {.fd = -1}};
+    struct start s = start_of(h, args);
     int result = decide(&s, e);
 
     if (result == 0)

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* A domain's name and config. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/daemon.h"
+
+static void start(struct daemon *d, struct request *r, struct domain *dom, enum verb verb,
+                  struct job_args *args)
+{
+    struct err e;
+    bool same = false;
+    struct job *j = job_start(&d->engine, dom, job_kind_of(verb), args, client_actor(r->client),
+                              &same, &e);
+
+    calls_job(d, r, dom, verb, j, same, NULL, &e);
+}
+
+/* The domain's config with words (key=value) in it, as the new text of args; name and uuid stay. */
+static int edited(const struct daemon *d, const struct domain *dom, const char *const *words,
+                  size_t count, struct job_args *args, struct err *e)
+{
+    struct conf_warnings warnings = {0};
+    struct conf *conf = NULL;
+    AUTO_FREE char *text = NULL;
+
+    if (conf_edit(dom->r->config, words, count, &text, e) < 0)
+        return -1;
+    int result = conf_parse(text, strlen(text), dom->r->name, NULL, 0, d->engine.driver->name,
+                            &conf, &warnings, e);
+    conf_warnings_finish(&warnings);
+    if (result == 0 && conf->name && !str_eq(conf->name, args->name ? args->name : dom->r->name))
+        result = err_set(e, ERR_BAD_CONFIG, "cannot change the name of %s in its config; rename "
+                         "does it", dom->r->name);
+    if (result == 0 && conf->uuid[0] && !str_eq(conf->uuid, dom->r->uuid))
+        result = err_set(e, ERR_BAD_CONFIG, "cannot change the uuid of %s (%s)", dom->r->name,
+                         dom->r->uuid);
+    conf_free(conf);
+    args->config = TAKE(text);
+    return result;
+}
+
+static void set(struct daemon *d, struct request *r, struct domain *dom, enum verb verb,
+                const char *const *words, size_t count, struct job_args *args)
+{
+    struct err e;
+
+    if (edited(d, dom, words, count, args, &e) < 0) {
+        job_args_finish(args);
+        calls_refuse(d, r, dom, verb, &e);
+        return;
+    }
+    start(d, r, dom, verb, args);
+}
+
+void call_rename(struct daemon *d, struct request *r)
+{
+    const char *name = json_get_string(r->args, "name", "");
+    struct domain *dom = calls_domain(d, r);
+    struct job_args args = {0};
+    struct err e;
+
+    if (!dom)
+        return;
+    if (ident_name_check(name, &e) < 0) {
+        request_fail(r, &e, NULL);
+        return;
+    }
+    const struct domain *other = engine_by_name(&d->engine, name);
+    if (other) {
+        err_set(&e, ERR_EXISTS, other == dom ? "%s has that name already"
+                                             : "cannot rename it: there is a domain %s already",
+                name);
+        request_fail(r, &e, NULL);
+        return;
+    }
+    AUTO_FREE char *word = x_asprintf("name=%s", name);
+    args.name = x_strdup(name);
+    set(d, r, dom, VERB_RENAME, (const char *const[]){word}, 1, &args);
+}
+
+void call_autostart(struct daemon *d, struct request *r)
+{
+    struct domain *dom = calls_domain(d, r);
+    struct job_args args = {0};
+    const char *word =
+        json_get_bool(r->args, "on", false) ? "reeve_autostart=1" : "reeve_autostart=0";
+
+    if (dom)
+        set(d, r, dom, VERB_CONFIG_SET, &word, 1, &args);
+}
+
+void call_config_set(struct daemon *d, struct request *r)
+{
+    const json_t *list = json_object_get(r->args, "overrides");
+    size_t count = json_array_size(list);
+    struct domain *dom = calls_domain(d, r);
+    struct job_args args = {0};
+
+    if (!dom)
+        return;
+    AUTO_FREE const char **words = x_calloc(count + 1, sizeof *words);
+    for (size_t i = 0; i < count; i++)
+        words[i] = json_string_value(json_array_get(list, i));
+    set(d, r, dom, VERB_CONFIG_SET, words, count, &args);
+}

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/* Every fault point, in every verb that meets it: the daemon is killed there, or the step fails
+ * there, or the power goes. Afterwards the guest runs on from where it was, or is suspended and
+ * goes on from there, or is broken with its ways out; there is one of it, and nothing is left
+ * over. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fault.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "daemon/bench.h"
+
+/* How a row begins. */
+enum from {
+    FROM_ABSENT,
+    FROM_HALTED,
+    FROM_RUNNING,
+    FROM_PAUSED,
+    FROM_SUSPENDED,        /* it ran when it was suspended */
+    FROM_SUSPENDED_PAUSED, /* it was paused */
+    FROM_SAVED,            /* managed and halted, its state in a file; transient: absent */
+    FROM_SPENT,            /* broken: its image is spent */
+};
+
+/* point: NULL ends the table. call may have "+arguments". after_*: the state; after_power of
+ * "broken" has resume --force and discard as ways out. */
+struct row {
+    const char *point;
+    const char *call;
+    enum from from;
+    bool managed;
+    const char *after_kill;
+    const char *after_fail;
+    const char *after_power;
+};
+
+#define SAVE "save+\"file\":\"FILE\""
+#define CHECKPOINT "save+\"file\":\"FILE\",\"checkpoint\":true"
+#define RESTORE "restore+\"file\":\"FILE\""
+#define FORCE "resume+\"force\":true"
+#define PURGE "delete+\"destroy\":true"
+
+static const struct row rows[] = {
+    {"start.intent", "start", FROM_HALTED, true, "halted", "halted", "halted"},
+    {"start.created", "start", FROM_HALTED, true, "halted", "halted", "halted"},
+    {"start.created", "start+\"paused\":true", FROM_HALTED, true, "paused", "halted", "halted"},
+    {"start.running", "start", FROM_HALTED, true, "running", "halted", "halted"},
+    {"start.intent", "create", FROM_ABSENT, false, "absent", "absent", "absent"},
+    {"start.created", "create", FROM_ABSENT, false, "absent", "absent", "absent"},
+    {"start.running", "create", FROM_ABSENT, false, "running", "absent", "absent"},
+    {"save.intent", "suspend", FROM_RUNNING, true, "running", "running", "halted"},
+    {"save.stopped", "suspend", FROM_RUNNING, true, "running", "running", "halted"},
+    {"save.renamed", "suspend", FROM_RUNNING, true, "running", "running", "suspended"},
+    {"save.committed", "suspend", FROM_RUNNING, true, "suspended", "suspended", "suspended"},
+    {"save.intent", "suspend", FROM_PAUSED, true, "paused", "paused", "halted"},
+    {"save.stopped", "suspend", FROM_PAUSED, true, "paused", "paused", "halted"},
+    {"save.renamed", "suspend", FROM_PAUSED, true, "paused", "paused", "suspended"},
+    {"save.committed", "suspend", FROM_PAUSED, true, "suspended", "suspended", "suspended"},
+    {"save.intent", SAVE, FROM_RUNNING, true, "running", "running", "halted"},
+    {"save.stopped", SAVE, FROM_RUNNING, true, "running", "running", "halted"},
+    {"save.renamed", SAVE, FROM_RUNNING, true, "running", "running", "halted"},
+    {"save.committed", SAVE, FROM_RUNNING, true, "halted", "halted", "halted"},
+    {"save.intent", SAVE, FROM_RUNNING, false, "running", "running", "absent"},
+    {"save.stopped", SAVE, FROM_PAUSED, false, "paused", "paused", "absent"},
+    {"save.renamed", SAVE, FROM_RUNNING, false, "running", "running", "absent"},
+    {"save.committed", SAVE, FROM_RUNNING, false, "absent", "absent", "absent"},
+    {"save.intent", CHECKPOINT, FROM_RUNNING, true, "running", "running", "halted"},
+    {"save.stopped", CHECKPOINT, FROM_RUNNING, false, "running", "running", "absent"},
+    {"save.stopped", CHECKPOINT, FROM_PAUSED, true, "paused", "paused", "halted"},
+    {"resume.intent", "resume", FROM_SUSPENDED, true, "suspended", "suspended", "suspended"},
+    {"resume.loaded", "resume", FROM_SUSPENDED, true, "suspended", "suspended", "suspended"},
+    {"resume.claimed", "resume", FROM_SUSPENDED, true, "running", "suspended", "broken"},
+    {"resume.running", "resume", FROM_SUSPENDED, true, "running", "running", "broken"},
+    {"resume.committed", "resume", FROM_SUSPENDED, true, "running", "running", "halted"},
+    {"resume.intent", "resume", FROM_SUSPENDED_PAUSED, true, "suspended", "suspended", "suspended"},
+    {"resume.loaded", "resume", FROM_SUSPENDED_PAUSED, true, "suspended", "suspended", "suspended"},
+    {"resume.claimed", "resume", FROM_SUSPENDED_PAUSED, true, "paused", "suspended", "broken"},
+    {"resume.running", "resume", FROM_SUSPENDED_PAUSED, true, "paused", "paused", "broken"},
+    {"resume.committed", "resume", FROM_SUSPENDED_PAUSED, true, "paused", "paused", "halted"},
+    {"resume.intent", FORCE, FROM_SPENT, true, "broken", "broken", "broken"},
+    {"resume.loaded", FORCE, FROM_SPENT, true, "running", "broken", "broken"},
+    {"resume.claimed", FORCE, FROM_SPENT, true, "running", "broken", "broken"},
+    {"resume.running", FORCE, FROM_SPENT, true, "running", "running", "broken"},
+    {"resume.committed", FORCE, FROM_SPENT, true, "running", "running", "halted"},
+    {"resume.loaded", RESTORE, FROM_SAVED, true, "running", "halted", "halted"},
+    {"resume.loaded", RESTORE, FROM_SAVED, false, "running", "absent", "absent"},
+    {"destroy.intent", "destroy", FROM_RUNNING, true, "halted", "running", "halted"},
+    {"destroy.gone", "destroy", FROM_RUNNING, true, "halted", "halted", "halted"},
+    {"destroy.intent", "destroy", FROM_PAUSED, false, "absent", "paused", "absent"},
+    {"destroy.gone", "destroy", FROM_PAUSED, false, "absent", "absent", "absent"},
+    {"destroy.gone", "shutdown", FROM_RUNNING, true, "halted", "halted", "halted"},
+    {"destroy.gone", "shutdown", FROM_RUNNING, false, "absent", "absent", "absent"},
+    {"destroy.intent", PURGE, FROM_RUNNING, true, "halted", "running", "halted"},
+    {"destroy.gone", PURGE, FROM_RUNNING, true, "halted", "halted", "halted"},
+    {"store.commit", "start", FROM_HALTED, true, "halted", "halted", "halted"},
+    {"store.commit", "create", FROM_ABSENT, false, "absent", "absent", "absent"},
+    {"store.commit", "suspend", FROM_RUNNING, true, "running", "running", "halted"},
+    {"store.commit", SAVE, FROM_RUNNING, false, "running", "running", "absent"},
+    {"store.commit", "resume", FROM_SUSPENDED, true, "suspended", "suspended", "suspended"},
+    {"store.commit", RESTORE, FROM_SAVED, true, "halted", "halted", "halted"},
+    {"store.commit", "discard", FROM_SUSPENDED, true, "suspended", "suspended", "suspended"},
+    {"store.commit", "discard", FROM_SPENT, true, "broken", "broken", "broken"},
+    {"store.commit", "destroy", FROM_RUNNING, true, "running", "running", "halted"},
+    {"store.commit", "shutdown", FROM_RUNNING, true, "running", "running", "halted"},
+    {"store.commit", "reboot", FROM_RUNNING, true, "running", "running", "halted"},
+    {"store.commit", "delete", FROM_HALTED, true, "halted", "halted", "halted"},
+    {"store.commit", "adopt", FROM_RUNNING, false, "running", "running", "absent"},
+    {"store.commit", "new", FROM_ABSENT, true, "absent", "absent", "absent"},
+};
+
+static const char name[] = "web1";
+static struct bench bench;
+static char uuid[37];
+static char file[BENCH_PATH];
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static int64_t counted_before;
+
+/* A guest that has counted for long, running, with the daemon started anew. */
+static void make_running(struct bench *b, bool managed)
+{
+    bench_define(b, managed ? "new" : "create", name, "");
+    if (managed)
+        bench_do(b, "start", "{\"domain\":\"%s\"}", name);
+    AUTO_JSON json_t *domain = bench_show(b, name);
+    str_copy(uuid, sizeof uuid, json_get_string(domain, "uuid", ""));
+    bench_age(b, uuid);
+    bench_start(b, NULL);
+    assert_string_equal(bench_state(b, name), "running");
+}
+
+static void make(struct bench *b, const struct row *row)
+{
+    AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
+
+    if (row->from == FROM_HALTED)
+        bench_define(b, "new", name, "");
+    if (row->from == FROM_HALTED || row->from == FROM_ABSENT)
+        return;
+    make_running(b, row->managed);
+    if (row->from == FROM_PAUSED || row->from == FROM_SUSPENDED_PAUSED)
+        bench_do(b, "pause", "%s", one);
+    if (row->from >= FROM_SUSPENDED)
+        counted_before = bench_count(b, name);
+    if (row->from == FROM_RUNNING || row->from == FROM_PAUSED)
+        counted_before = bench_count(b, name);
+    if (row->from >= FROM_SUSPENDED && row->from != FROM_SAVED)
+        bench_do(b, "suspend", "%s", one);
+    if (row->from == FROM_SAVED)
+        bench_do(b, "save", "{\"domain\":\"%s\",\"file\":\"%s\"}", name, file);
+    if (row->from == FROM_SPENT) {
+        /* As a power cut between the claim and the record leaves it. */
+        AUTO_FREE char *path = x_asprintf("%s/images/%s/memory.reeve", b->state, uuid);
+        AUTO_FREE char *spent = x_asprintf("%s.spent", path);
+        bench_kill(b);
+        assert_int_equal(rename(path, spent), 0);
+        bench_start(b, NULL);
+        assert_string_equal(bench_state(b, name), "broken");
+    }
+}
+
+/* The row's call; NULL when the daemon went away under it. */
+static json_t *act(const struct bench *b, const struct row *row)
+{
+    AUTO_FREE char *call = x_strdup(row->call);
+    char *more = strchr(call, '+');
+
+    if (more)
+        *more++ = '\0';
+    if (str_eq(call, "create") || str_eq(call, "new"))
+        return bench_call(b, call,
+                          "{\"config\":\"name='%s'\\nmemory=16\\nkernel='/vmlinuz'\\n\","
+                          "\"directory\":\"/\"}",
+                          name);
+    AUTO_STR struct str args = {0};
+    if (!str_eq(call, "restore"))
+        str_addf(&args, "\"domain\":\"%s\"%s", name, more ? "," : "");
+    for (const char *at = more; at && *at; at++) {
+        if (str_starts(at, "FILE")) {
+            str_add(&args, file);
+            at += 3;
+        } else {
+            str_addc(&args, *at);
+        }
+    }
+    return bench_call(b, call, "{%s}", args.data);
+}
+
+static const char *what(const struct row *row, const char *how)
+{
+    static char text[160];
+
+    snprintf(text, sizeof text, "%s=%s in %s of a %s domain", row->point, how, row->call,
+             row->managed ? "managed" : "transient");
+    return text;
+}
+
+/* The jobs that the restart marked as cut. */
+static bool listed_as_interrupted(const struct bench *b, const char *verb)
+{
+    AUTO_JSON json_t *answer = bench_call(b, "jobs", "%s", "");
+    json_t *jobs = json_object_get(json_object_get(answer, "return"), "jobs"), *job;
+    size_t i;
+
+    json_array_foreach(jobs, i, job)
+    {
+        if (str_eq(json_get_string(job, "outcome", ""), "interrupted") &&
+            str_starts(verb, json_get_string(job, "verb", "-")))
+            return true;
+    }
+    return false;
+}
+
+/* It is the guest that there was, further on and not booted anew. */
+static void assert_same_guest(const struct bench *b, const char *where)
+{
+    int64_t count = bench_count(b, name);
+
+    if (count < counted_before || counted_before < BENCH_LONG_MS)
+        fail_msg("%s: the guest has counted %lld ms, and had %lld before", where, (long long)count,
+                 (long long)counted_before);
+}
+
+static void assert_state(const struct bench *b, const char *wanted, const char *where)
+{
+    const char *state = bench_state(b, name);
+
+    if (!str_eq(state, wanted))
+        fail_msg("%s: it is %s, not %s", where, state, wanted);
+}
+
+/* From whatever it is, everything can still be done with it. */
+static void live_on(struct bench *b, const char *state, bool had_guest, const char *where)
+{
+    AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
+
+    if (str_eq(state, "suspended")) {
+        bench_do(b, "resume", "%s", one);
+        assert_same_guest(b, where);
+    } else if (str_eq(state, "broken")) {
+        bench_refused(b, "wrong-state", "resume", "%s", one);
+        bench_do(b, "resume", "{\"domain\":\"%s\",\"force\":true}", name);
+        assert_same_guest(b, where);
+    } else if (str_eq(state, "halted")) {
+        bench_do(b, "start", "%s", one);
+    } else if (str_eq(state, "absent")) {
+        bench_define(b, "create", name, "");
+    } else if (had_guest) {
+        assert_same_guest(b, where);
+    }
+    assert_true(bench_guests(b) == 1);
+    if (str_eq(bench_state(b, name), "paused"))
+        bench_do(b, "unpause", "%s", one);
+    assert_state(b, "running", where);
+    bench_tidy(b, false);
+    bench_do(b, "destroy", "%s", one);
+    assert_int_equal(bench_guests(b), 0);
+    bench_tidy(b, false);
+}
+
+static bool had_guest(const struct row *row)
+{
+    return row->from >= FROM_RUNNING;
+}
+
+/* The save file is there after a save that ended the guest, and else it is not: an old state beside
+ * a guest that runs on is a trap. */
+static void check_file(const struct row *row, const char *state, const char *where)
+{
+    bool ended = str_eq(state, "halted") || str_eq(state, "absent");
+    bool saved = row->from == FROM_SAVED || (str_eq(row->call, SAVE) && ended &&
+                                             (str_eq(row->point, "save.renamed") ||
+                                              str_eq(row->point, "save.committed")));
+
+    if (saved != exists(file))
+        fail_msg("%s: %s is %s", where, file, saved ? "not there" : "there");
+}
+
+static void begin(struct bench *b, const struct row *row)
+{
+    bench_open(b);
+    snprintf(file, sizeof file, "%.60s/saved.reeve", b->dir);
+    uuid[0] = '\0';
+    counted_before = 0;
+    bench_start(b, NULL);
+    make(b, row);
+    /* In order, so that the next daemon has nothing to write at its start. */
+    bench_stop(b, BENCH_WAIT_MS);
+}
+
+/* Nothing unfinished lies beside the save file. */
+static void check_folder(const struct bench *b, const char *where)
+{
+    AUTO_FREE char *command = x_asprintf("find '%s' -name '*.part' | grep -q .", b->dir);
+
+    if (system(command) == 0) /* NOLINT: a folder of our own */
+        fail_msg("%s: a temporary file is left", where);
+}
+
+static void killed_there(struct bench *b, const struct row *row)
+{
+    AUTO_FREE char *fault = x_asprintf("%s=kill", row->point);
+    const char *where = what(row, "kill");
+
+    begin(b, row);
+    bench_start(b, fault);
+    AUTO_JSON json_t *answer = act(b, row);
+    if (answer)
+        fail_msg("%s: the point was not met", where);
+    int status = bench_ended(b);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void test_kill(void **state)
+{
+    const struct row *row = *state;
+    const char *where = what(row, "kill");
+    struct bench *b = &bench;
+
+    killed_there(b, row);
+    bench_start(b, NULL);
+    assert_state(b, row->after_kill, where);
+    /* The row is written at the start, which does not wait for it. */
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+    while (!str_eq(row->point, "store.commit") && !listed_as_interrupted(b, row->call))
+        bench_pause(deadline, "that a job is listed as interrupted");
+    check_file(row, row->after_kill, where);
+    check_folder(b, where);
+    bench_tidy(b, str_eq(row->after_kill, "broken"));
+    live_on(b, row->after_kill, had_guest(row), where);
+}
+
+static void test_fail(void **state)
+{
+    const struct row *row = *state;
+    AUTO_FREE char *fault = x_asprintf("%s=fail", row->point);
+    const char *where = what(row, "fail");
+    struct bench *b = &bench;
+
+    begin(b, row);
+    bench_start(b, fault);
+    AUTO_JSON json_t *answer = act(b, row);
+    if (!answer)
+        fail_msg("%s: the daemon went away", where);
+    json_t *error = json_object_get(answer, "error");
+    const char *text = json_get_string(error, "message", "");
+    if (!strstr(text, row->point))
+        fail_msg("%s: the point was not met (%s)", where, text);
+    bench_await_state(b, name, row->after_fail);
+    check_file(row, row->after_fail, where);
+    check_folder(b, where);
+    /* With the fault gone, and whether or not the daemon that met it lives on. */
+    bench_kill(b);
+    bench_start(b, NULL);
+    assert_state(b, row->after_fail, where);
+    check_folder(b, where);
+    bench_tidy(b, str_eq(row->after_fail, "broken"));
+    live_on(b, row->after_fail, had_guest(row), where);
+}
+
+static void test_power_cut(void **state)
+{
+    const struct row *row = *state;
+    const char *where = what(row, "power cut");
+    bool broken = str_eq(row->after_power, "broken");
+    struct bench *b = &bench;
+
+    killed_there(b, row);
+    bench_reboot_host(b);
+    bench_start(b, NULL);
+    assert_state(b, row->after_power, where);
+    assert_int_equal(bench_guests(b), 0);
+    check_folder(b, where);
+    check_file(row, row->after_power, where);
+    if (broken && row->from != FROM_SPENT) {
+        AUTO_JSON json_t *domain = bench_show(b, name);
+        assert_string_equal(json_get_string(domain, "reason", ""), "image-spent");
+    }
+    bench_tidy(b, broken);
+    live_on(b, row->after_power, had_guest(row), where);
+}
+
+/* The other way out of a spent image: it is set aside, and the domain can be started. */
+static void test_discard_of_spent(void **state)
+{
+    static const struct row row = {"resume.claimed", "resume", FROM_SUSPENDED, true, NULL, NULL,
+                                   NULL};
+    AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
+    struct bench *b = &bench;
+
+    (void)state;
+    killed_there(b, &row);
+    bench_reboot_host(b);
+    bench_start(b, NULL);
+    assert_string_equal(bench_state(b, name), "broken");
+    bench_refused(b, "wrong-state", "start", "%s", one);
+    bench_do(b, "discard", "%s", one);
+    assert_string_equal(bench_state(b, name), "halted");
+    AUTO_FREE char *kept = x_asprintf("ls '%s'/images/%s/*.discarded-* >/dev/null 2>&1", b->state,
+                                      uuid);
+    assert_int_equal(system(kept), 0); /* NOLINT: a folder of our own */
+    bench_do(b, "start", "%s", one);
+    assert_string_equal(bench_state(b, name), "running");
+    assert_true(bench_count(b, name) < BENCH_LONG_MS);
+}
+
+/* A host that goes down with nothing under way. */
+static void test_power_cut_at_rest(void **state)
+{
+    struct bench *b = &bench;
+
+    (void)state;
+    bench_open(b);
+    bench_start(b, NULL);
+    bench_define(b, "new", "stands", "");
+    bench_define(b, "new", "runs", "");
+    bench_do(b, "start", "%s", "{\"domain\":\"runs\"}");
+    bench_define(b, "new", "pauses", "");
+    bench_do(b, "start", "%s", "{\"domain\":\"pauses\",\"paused\":true}");
+    bench_define(b, "new", "sleeps", "");
+    bench_do(b, "start", "%s", "{\"domain\":\"sleeps\"}");
+    bench_do(b, "suspend", "%s", "{\"domain\":\"sleeps\"}");
+    bench_define(b, "create", "passes", "");
+    bench_power_cut(b);
+    bench_start(b, NULL);
+    assert_string_equal(bench_state(b, "stands"), "halted");
+    assert_string_equal(bench_state(b, "runs"), "halted");
+    assert_string_equal(bench_state(b, "pauses"), "halted");
+    assert_string_equal(bench_state(b, "sleeps"), "suspended");
+    assert_string_equal(bench_state(b, "passes"), "absent");
+    AUTO_JSON json_t *runs = bench_show(b, "runs");
+    assert_string_equal(json_get_string(runs, "reason", ""), "host-rebooted");
+    AUTO_JSON json_t *pauses = bench_show(b, "pauses");
+    assert_string_equal(json_get_string(pauses, "reason", ""), "host-rebooted");
+    AUTO_JSON json_t *stands = bench_show(b, "stands");
+    assert_string_equal(json_get_string(stands, "reason", ""), "defined");
+    bench_tidy(b, false);
+    /* Once: a second start finds nothing new. */
+    bench_kill(b);
+    bench_start(b, NULL);
+    bench_do(b, "resume", "%s", "{\"domain\":\"sleeps\"}");
+    assert_string_equal(bench_state(b, "sleeps"), "running");
+}
+
+/* Killed with nothing under way: everything is as it was, and time has gone on for those that
+ * run. */
+static void test_killed_at_rest(void **state)
+{
+    static const struct row row = {.from = FROM_RUNNING, .managed = false};
+    struct bench *b = &bench;
+
+    (void)state;
+    begin(b, &row);
+    bench_start(b, NULL);
+    assert_string_equal(bench_state(b, name), "running");
+    assert_same_guest(b, "killed at rest");
+    bench_tidy(b, false);
+}
+
+/* Each point of the table in fault.c is in a row here. */
+static void test_every_point(void **state)
+{
+    (void)state;
+    for (size_t i = 0; fault_name(i); i++) {
+        bool met = false;
+        for (size_t k = 0; k < ARRAY_LEN(rows); k++)
+            met = met || str_eq(rows[k].point, fault_name(i));
+        if (!met)
+            fail_msg("no row meets the fault point %s", fault_name(i));
+    }
+}
+
+static int after(void **state)
+{
+    (void)state;
+    if (bench.dir[0])
+        bench_close(&bench);
+    bench.dir[0] = '\0';
+    return 0;
+}
+
+static void add(struct CMUnitTest *to, const char *title, CMUnitTestFunction fn,
+                const struct row *row)
+{
+    *to = (struct CMUnitTest){title, fn, NULL, after, (void *)(uintptr_t)row};
+}
+
+int main(int argc, char **argv)
+{
+    static struct CMUnitTest tests[3 * ARRAY_LEN(rows) + 8];
+    size_t count = 0;
+
+    if (argc < 2) {
+        fprintf(stderr, "usage: crash_test REEVED [PATTERN]\n");
+        return 2;
+    }
+    bench_program(argv[1]);
+    add(&tests[count++], "every fault point has a row", test_every_point, NULL);
+    add(&tests[count++], "killed at rest", test_killed_at_rest, NULL);
+    add(&tests[count++], "power cut at rest", test_power_cut_at_rest, NULL);
+    add(&tests[count++], "discard of a spent image", test_discard_of_spent, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        add(&tests[count++], x_strdup(what(&rows[i], "kill")), test_kill, &rows[i]);
+        add(&tests[count++], x_strdup(what(&rows[i], "fail")), test_fail, &rows[i]);
+        add(&tests[count++], x_strdup(what(&rows[i], "power cut")), test_power_cut, &rows[i]);
+    }
+    if (argc > 2)
+        cmocka_set_test_filter(argv[2]);
+    return _cmocka_run_group_tests("crash", tests, count, NULL, NULL);
+}

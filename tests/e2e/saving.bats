@@ -1,0 +1,229 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# save, restore, suspend, resume, discard on a real guest: its counter and a sum over random bytes in its
+# RAM show that it is the same guest that goes on.
+
+# shellcheck disable=SC2154 # make_place sets place
+
+load helpers
+
+setup()
+{
+    make_place
+    make_config web1
+    start_daemon qemu
+}
+
+teardown()
+{
+    clear_place
+}
+
+# restart_daemon: the daemon dies as in a crash, and another one starts.
+restart_daemon()
+{
+    kill9_daemon
+    start_daemon qemu
+}
+
+@test "suspend and resume go on from the same value, with the same bytes in RAM" {
+    run_guest web1 managed
+    ask web1 'fill 8' 'sum [0-9a-f]\{32\}'
+    local before size sum
+    sum=$(answer web1 'sum \(.*\)')
+    reeve suspend web1
+    assert_state web1 suspended
+    no_guests
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    refused 4 start web1
+    says 'resume'
+    assert_state web1 suspended
+    reeve resume web1
+    assert_state web1 running
+    assert_goes_on web1 "$before" "$size"
+    not_said web1 "$size" 'up (boot)'
+    ask web1 sum "sum $sum"
+    # The image is used once: nothing of it is left.
+    [ -z "$(find "$place/state/images" -type f)" ]
+}
+
+@test "suspend, SIGKILL of reeved, resume; then all again" {
+    run_guest web1 managed
+    local before size round
+    for round in 1 2; do
+        reeve suspend web1
+        before=$(guest_count web1)
+        size=$(console_size web1)
+        restart_daemon
+        assert_state web1 suspended
+        no_guests
+        reeve resume web1
+        assert_goes_on web1 "$before" "$size"
+        not_said web1 "$size" 'up (boot)'
+    done
+    [ "$round" -eq 2 ]
+}
+
+@test "a paused domain is paused again after resume, with SIGKILL of reeved in between" {
+    run_guest web1 managed
+    local before size
+    reeve pause web1
+    reeve suspend web1
+    assert_state web1 suspended
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    restart_daemon
+    reeve resume web1
+    assert_state web1 paused
+    assert_stands web1
+    reeve unpause web1
+    assert_state web1 running
+    assert_goes_on web1 "$before" "$size"
+}
+
+@test "discard throws the RAM away: the next start boots" {
+    run_guest web1 managed
+    local size
+    reeve suspend web1
+    size=$(console_size web1)
+    reeve discard web1
+    assert_state web1 halted
+    [ -z "$(find "$place/state/images" -type f)" ]
+    refused 4 resume web1
+    reeve start web1
+    wait_boot web1 "$size"
+    assert_started_over web1 "$size"
+}
+
+@test "save, SIGKILL of reeved, restore: from the same value, transient" {
+    run_guest web1
+    local before size
+    reeve save web1 "$place/web1.reeve"
+    assert_state web1 absent
+    no_guests
+    [ "$(stat -c %a "$place/web1.reeve")" = 600 ]
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    restart_daemon
+    reeve restore "$place/web1.reeve"
+    assert_state web1 running
+    [ "$(field web1 managed)" = false ]
+    assert_goes_on web1 "$before" "$size"
+    not_said web1 "$size" 'up (boot)'
+    # A file of the user's stays, and restores the same moment once more.
+    reeve destroy web1
+    size=$(console_size web1)
+    reeve restore --paused "$place/web1.reeve"
+    assert_state web1 paused
+    assert_stands web1
+    reeve unpause web1
+    assert_goes_on web1 "$before" "$size"
+}
+
+@test "save and restore keep a managed domain managed" {
+    run_guest web1 managed
+    local before size uuid
+    uuid=$(field web1 uuid)
+    reeve save web1 "$place/web1.reeve"
+    assert_state web1 halted
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    reeve restore "$place/web1.reeve"
+    assert_state web1 running
+    [ "$(field web1 managed) $(field web1 uuid)" = "true $uuid" ]
+    assert_goes_on web1 "$before" "$size"
+}
+
+@test "save --checkpoint leaves the guest running, and its file is of that moment" {
+    run_guest web1
+    local at size
+    reeve save --checkpoint web1 "$place/web1.reeve"
+    assert_state web1 running
+    at=$(guest_count web1)
+    wait_count_above web1 $((at + 5))
+    refused 4 restore "$place/web1.reeve"
+    assert_state web1 running
+    reeve destroy web1
+    size=$(console_size web1)
+    reeve restore "$place/web1.reeve"
+    wait_count_above web1 0 "$size"
+    [ "$(first_count web1 "$size")" -le $((at + 1)) ]
+    [ "$(first_count web1 "$size")" -ge $((at - 10)) ]
+    not_said web1 "$size" 'up (boot)'
+}
+
+@test "reeved killed while it saves, before the image counts: the guest runs on" {
+    run_guest web1 managed
+    local before
+    stop_daemon
+    REEVE_FAULT=save.stopped=kill start_daemon qemu
+    reeve suspend web1 && return 1
+    before=$(guest_count web1)
+    kill9_daemon
+    start_daemon qemu
+    wait_for 30 is_state web1 running
+    wait_count_above web1 "$before"
+    not_said web1 1000000 'up (boot)'
+    [ -z "$(find "$place/state/images" -type f)" ]
+    reeve suspend web1
+    reeve resume web1
+    assert_state web1 running
+}
+
+@test "reeved killed once the image counts: suspended, and resume goes on" {
+    run_guest web1 managed
+    local before size
+    stop_daemon
+    REEVE_FAULT=save.committed=kill start_daemon qemu
+    reeve suspend web1 && return 1
+    kill9_daemon
+    start_daemon qemu
+    wait_for 30 is_state web1 suspended
+    wait_for 30 no_guests
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    reeve resume web1
+    assert_goes_on web1 "$before" "$size"
+}
+
+@test "reeved killed between claim and run: the next one lets the loaded guest go on" {
+    run_guest web1 managed
+    local before size
+    reeve suspend web1
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    stop_daemon
+    REEVE_FAULT=resume.claimed=kill start_daemon qemu
+    reeve resume web1 && return 1
+    kill9_daemon
+    start_daemon qemu
+    wait_for 30 settled web1
+    assert_state web1 running
+    assert_goes_on web1 "$before" "$size"
+    [ -z "$(find "$place/state/images" -type f)" ]
+}
+
+@test "power cut between claim and run: broken, not resumed unattended; resume --force is a way out" {
+    run_guest web1 managed
+    local before size
+    reeve suspend web1
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    stop_daemon
+    REEVE_FAULT=resume.claimed=kill start_daemon qemu
+    reeve resume web1 && return 1
+    kill9_daemon
+    kill9_guests
+    start_daemon qemu
+    wait_for 30 settled web1
+    assert_state web1 broken
+    no_guests
+    refused 4 start web1
+    refused 4 resume web1
+    says '--force'
+    assert_state web1 broken
+    reeve resume --force web1
+    assert_state web1 running
+    assert_goes_on web1 "$before" "$size"
+}
