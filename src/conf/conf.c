@@ -187,6 +187,9 @@ static int apply_rows(struct parse *p, struct err *e)
         if (!row->type)
             continue;
         const struct setting *setting = tree_find(&p->tree, row->name);
+        /* Where a value would be refused, "none" in whatever form is as not given. */
+        if (setting && row->refused && !row->acts[p->c.driver] && is_nothing(&setting->value))
+            continue;
         p->c.row = row;
         if (setting ? row->type->set(&p->c, &setting->value, e) < 0 : apply_default(p, row, e) < 0)
             return -1;

@@ -132,10 +132,45 @@ void conf_warnings_finish(struct conf_warnings *warnings);
 int conf_merge(const char *text, const char *const *overrides, size_t override_count,
                char **ret_text, struct err *e) MUST_CHECK;
 
+/* conf as text of the language, one line a key in the order of the rows, with every default that is
+ * not the same on each driver left out. Parsing it on the same driver gives an equal conf. Owned
+ * by the caller. */
+char *conf_text(const struct conf *conf);
+
+/* What conf_json made, parsed again on that driver; members of other names are refused. The text
+ * it stands for is checked as any other, so errors are as conf_parse's with "json" for the file.
+ * A string can also be {"escaped": "a\\xff"}, as conf_json writes one that is not UTF-8. */
+int conf_from_json(const json_t *json, const char *driver, struct conf **ret,
+                   struct conf_warnings *warnings, struct err *e) MUST_CHECK;
+
+/* True when a and b mean the same. */
+bool conf_equal(const struct conf *a, const struct conf *b);
+
+/* text with each key=value word put in place of the setting that it replaces: the first one of that
+ * key; later ones of the same key go. A new key is appended as a line, `key+=value` likewise,
+ * and "key=" with nothing behind it removes the key. Comments, blank lines and the order stay.
+ * Sets ERR_BAD_CONFIG for a word, and for a text that does not parse (`file` names it), or
+ * ERR_TOO_LARGE. What the keys mean is for conf_parse to check. Owned by the caller. */
+int conf_edit(const char *text, const char *file, const char *const *overrides, size_t count,
+              char **ret_text, struct err *e) MUST_CHECK;
+
+/* What differs between two configs, one row a key in the order of the rows. */
+struct conf_change {
+    const char *key; /* borrowed from the rows */
+    char *old_text;  /* values as text of the language; NULL: not set */
+    char *new_text;
+};
+struct conf_changes {
+    struct conf_change *rows;
+    size_t count;
+};
+void conf_diff(const struct conf *a, const struct conf *b, struct conf_changes *ret);
+void conf_changes_finish(struct conf_changes *changes);
+
 /* conf as JSON, one member a key row that is set. New reference. */
 json_t *conf_json(const struct conf *conf);
 
-/* The rows of keys.c for manuals and tests: name of row i, or NULL after the last; what it takes,
+/* The rows of keys*.c for manuals and tests: name of row i, or NULL after the last; what it takes,
  * its help, and whether `driver` acts on it. */
 const char *conf_key_name(size_t i);
 const char *conf_key_help(size_t i);
@@ -145,6 +180,12 @@ const char *conf_key_takes(size_t i);
 const char *conf_key_unit(size_t i);           /* of a number; NULL for none */
 const char *conf_key_default(size_t i);        /* as text of the language; NULL for unset */
 const char *conf_key_word(size_t i, size_t n); /* the n-th word that it takes; NULL for none */
+/* A value as text of the language, of lists and specs; NULL for others. */
+const char *conf_key_example(size_t i);
+/* Whether parsing fills the default in; false: it is the driver's, and the member stays unset. */
+bool conf_key_default_applied(size_t i);
+/* Of a number in its unit, or of a string its bytes (0 to max). False when there are none. */
+bool conf_key_bounds(size_t i, int64_t *ret_min, int64_t *ret_max);
 /* Why a value is refused where the key does not act: ignoring it would make another guest of it.
  * NULL for a key that is ignored there with a warning. */
 const char *conf_key_refused(size_t i);

@@ -13,9 +13,6 @@ static const char *const driver_names[KEYS_DRIVERS] = {
 
 /* The tables are laid out by hand. */
 /* clang-format off */
-#define EVERYWHERE {true, true, true}
-#define NOT_ON_XEN {true, true, false}
-#define ON_XEN     {false, false, true}
 
 static const struct keys_word_row types[] = {
     {"pv",  CONF_TYPE_PV},
@@ -36,10 +33,10 @@ static const struct keys_word_row actions[] = {
     {"destroy",          CONF_DESTROY},
     {"restart",          CONF_RESTART},
     {"preserve",         CONF_PRESERVE},
-    {"rename-restart",   CONF_RENAME_RESTART,   NOT_ON_XEN},
-    {"coredump-destroy", CONF_COREDUMP_DESTROY, NOT_ON_XEN},
-    {"coredump-restart", CONF_COREDUMP_RESTART, NOT_ON_XEN},
-    {"soft-reset",       CONF_SOFT_RESET,       NOT_ON_XEN},
+    {"rename-restart",   CONF_RENAME_RESTART,   KEYS_NOT_ON_XEN},
+    {"coredump-destroy", CONF_COREDUMP_DESTROY, KEYS_NOT_ON_XEN},
+    {"coredump-restart", CONF_COREDUMP_RESTART, KEYS_NOT_ON_XEN},
+    {"soft-reset",       CONF_SOFT_RESET,       KEYS_NOT_ON_XEN},
     {0},
 };
 
@@ -57,70 +54,80 @@ static const struct keys_word_row accels[] = {
     {0},
 };
 
-#define AT(member) offsetof(struct conf, member)
 
-const struct key keys[] = {
-    {"name", &keys_name, AT(name), .acts = EVERYWHERE,
+static const struct keys_word_row firmwares[] = {
+    {"bios",     CONF_FIRMWARE_BIOS},
+    {"seabios",  CONF_FIRMWARE_SEABIOS},
+    {"rombios",  CONF_FIRMWARE_ROMBIOS,  KEYS_NOT_ON_XEN},
+    {"uefi",     CONF_FIRMWARE_OVMF,     KEYS_NOT_ON_XEN},
+    {"ovmf",     CONF_FIRMWARE_OVMF,     KEYS_NOT_ON_XEN},
+    {"pvgrub32", CONF_FIRMWARE_PVGRUB32, KEYS_NOT_ON_XEN},
+    {"pvgrub64", CONF_FIRMWARE_PVGRUB64, KEYS_NOT_ON_XEN},
+    {0},
+};
+
+static const struct key rows[] = {
+    {"name", &keys_name, KEYS_AT(name), .acts = KEYS_EVERYWHERE,
      .help = "Name of the domain; A-Z a-z 0-9 _ . : + - and at most 128 bytes"},
-    {"uuid", &keys_uuid, AT(uuid), .acts = EVERYWHERE,
+    {"uuid", &keys_uuid, KEYS_AT(uuid), .acts = KEYS_EVERYWHERE,
      .help = "Identity of the domain; drawn once and kept when it is not given"},
-    {"type", &keys_word, AT(type), .words = types, .acts = ON_XEN,
+    {"type", &keys_word, KEYS_AT(type), .words = types, .acts = KEYS_ON_XEN,
      .help = "Kind of guest on Xen; on QEMU every guest is a whole machine"},
-    {"builder", &keys_builder, AT(type), .words = builders, .acts = ON_XEN,
+    {"builder", &keys_builder, KEYS_AT(type), .words = builders, .acts = KEYS_ON_XEN,
      .help = "Old spelling of type"},
-    {"memory", &keys_mib, AT(memory_kib), .min = 1, .max = 16777216, .unit = "MiB", .def = "128",
-     .json = "memory_kib", .acts = EVERYWHERE,
+    {"memory", &keys_mib, KEYS_AT(memory_kib), .min = 1, .max = 16777216, .unit = "MiB", .def = "128",
+     .json = "memory_kib", .acts = KEYS_EVERYWHERE,
      .help = "Memory at start; when only maxmem is given, as much as that"},
-    {"maxmem", &keys_mib, AT(max_memory_kib), .min = 1, .max = 16777216, .unit = "MiB",
-     .json = "max_memory_kib", .acts = EVERYWHERE,
+    {"maxmem", &keys_mib, KEYS_AT(max_memory_kib), .min = 1, .max = 16777216, .unit = "MiB",
+     .json = "max_memory_kib", .acts = KEYS_EVERYWHERE,
      .help = "Memory that the guest can ever have; as memory when it is not given"},
-    {"vcpus", &keys_number, AT(vcpus), .min = 1, .max = 512, .def = "1", .acts = EVERYWHERE,
+    {"vcpus", &keys_number, KEYS_AT(vcpus), .min = 1, .max = 512, .def = "1", .acts = KEYS_EVERYWHERE,
      .help = "Virtual CPUs at start"},
-    {"maxvcpus", &keys_number, AT(max_vcpus), .min = 1, .max = 512, .json = "max_vcpus",
-     .acts = EVERYWHERE,
+    {"maxvcpus", &keys_number, KEYS_AT(max_vcpus), .min = 1, .max = 512, .json = "max_vcpus",
+     .acts = KEYS_EVERYWHERE,
      .help = "Virtual CPUs that the guest can ever have; as vcpus when it is not given"},
-    {"kernel", &keys_string, AT(kernel), .max = 4095, .acts = EVERYWHERE,
+    {"kernel", &keys_string, KEYS_AT(kernel), .max = 4095, .acts = KEYS_EVERYWHERE,
      .help = "Kernel to boot directly; without one the guest boots from its disks"},
-    {"ramdisk", &keys_string, AT(ramdisk), .max = 4095, .acts = EVERYWHERE,
+    {"ramdisk", &keys_string, KEYS_AT(ramdisk), .max = 4095, .acts = KEYS_EVERYWHERE,
      .help = "Initial RAM disk for the kernel"},
-    {"cmdline", &keys_string, AT(cmdline), .max = 65535, .acts = EVERYWHERE,
+    {"cmdline", &keys_string, KEYS_AT(cmdline), .max = 65535, .acts = KEYS_EVERYWHERE,
      .help = "Kernel command line; root and extra are ignored beside it"},
-    {"root", &keys_text, .max = 65535, .acts = EVERYWHERE,
+    {"root", &keys_text, .max = 65535, .acts = KEYS_EVERYWHERE,
      .help = "Puts root=VALUE on the kernel command line"},
-    {"extra", &keys_text, .max = 65535, .acts = EVERYWHERE,
+    {"extra", &keys_text, .max = 65535, .acts = KEYS_EVERYWHERE,
      .help = "Put on the kernel command line after root"},
-    {"disk", &keys_disk, .acts = EVERYWHERE,
+    {"disk", &keys_disk, .acts = KEYS_EVERYWHERE,
      .help = "Disks, as xl-disk-configuration(5): TARGET,FORMAT,VDEV,ACCESS or target= format= "
              "vdev= access= devtype=; the format is raw or qcow2"},
-    {"vif", &keys_vif, .acts = EVERYWHERE,
+    {"vif", &keys_vif, .acts = KEYS_EVERYWHERE,
      .help = "Network interfaces, as xl-network-configuration(5): mac= bridge= model= vifname="},
-    {"serial", &keys_serial, .acts = EVERYWHERE,
+    {"serial", &keys_serial, .acts = KEYS_EVERYWHERE,
      .help = "Serial ports: pty, file:PATH or unix:PATH"},
-    {"boot", &keys_boot, AT(boot), .acts = EVERYWHERE,
+    {"boot", &keys_order, KEYS_AT(boot), .acts = KEYS_EVERYWHERE,
      .help = "Boot order in letters: c disk, d cdrom, n network"},
-    {"vnc", &keys_bool, AT(vnc), .def = "0", .acts = EVERYWHERE,
+    {"vnc", &keys_bool, KEYS_AT(vnc), .def = "0", .acts = KEYS_EVERYWHERE,
      .help = "Graphical console over VNC"},
-    {"on_poweroff", &keys_word, AT(on_poweroff), .words = actions, .def = "destroy",
-     .acts = EVERYWHERE, .help = "What happens when the guest powers itself off"},
-    {"on_reboot", &keys_word, AT(on_reboot), .words = actions, .def = "restart",
-     .acts = EVERYWHERE, .help = "What happens when the guest reboots itself"},
-    {"on_crash", &keys_word, AT(on_crash), .words = actions, .def = "destroy",
-     .acts = EVERYWHERE, .help = "What happens when the guest crashes"},
-    {"on_watchdog", &keys_word, AT(on_watchdog), .words = actions, .def = "destroy",
-     .acts = EVERYWHERE, .help = "What happens when the guest's watchdog ends it"},
-    {"on_soft_reset", &keys_word, AT(on_soft_reset), .words = actions, .def = "soft-reset",
-     .acts = ON_XEN, .help = "What happens at a soft reset of a Xen guest (kexec)"},
-    {"firmware", &keys_bios, .acts = EVERYWHERE,
-     .help = "Firmware; bios and seabios are what a guest gets, others are refused"},
-    {"bios", &keys_bios, .acts = EVERYWHERE,
+    {"on_poweroff", &keys_word, KEYS_AT(on_poweroff), .words = actions, .def = "destroy",
+     .acts = KEYS_EVERYWHERE, .help = "What happens when the guest powers itself off"},
+    {"on_reboot", &keys_word, KEYS_AT(on_reboot), .words = actions, .def = "restart",
+     .acts = KEYS_EVERYWHERE, .help = "What happens when the guest reboots itself"},
+    {"on_crash", &keys_word, KEYS_AT(on_crash), .words = actions, .def = "destroy",
+     .acts = KEYS_EVERYWHERE, .help = "What happens when the guest crashes"},
+    {"on_watchdog", &keys_word, KEYS_AT(on_watchdog), .words = actions, .def = "destroy",
+     .acts = KEYS_EVERYWHERE, .help = "What happens when the guest's watchdog ends it"},
+    {"on_soft_reset", &keys_word, KEYS_AT(on_soft_reset), .words = actions, .def = "soft-reset",
+     .acts = KEYS_ON_XEN, .help = "What happens at a soft reset of a Xen guest (kexec)"},
+    {"firmware", &keys_bios, .words = firmwares, .acts = KEYS_EVERYWHERE,
+     .help = "Firmware: bios, seabios, rombios, uefi, ovmf, pvgrub32, pvgrub64 or the path of a file; "
+             "on QEMU bios and seabios are what a guest gets, others are refused"},
+    {"bios", &keys_bios_old, .words = firmwares, .acts = KEYS_EVERYWHERE,
      .help = "Old spelling of firmware"},
-    {"reeve_machine", &keys_word, AT(machine), .words = machines, .def = "pc", .acts = NOT_ON_XEN,
+    {"reeve_machine", &keys_word, KEYS_AT(machine), .words = machines, .def = "pc", .acts = KEYS_NOT_ON_XEN,
      .help = "Machine that QEMU is"},
-    {"reeve_accel", &keys_word, AT(accel), .words = accels, .def = "auto", .acts = NOT_ON_XEN,
+    {"reeve_accel", &keys_word, KEYS_AT(accel), .words = accels, .def = "auto", .acts = KEYS_NOT_ON_XEN,
      .help = "How QEMU runs the guest's code; auto is KVM where it is proved to work, else TCG"},
-    {"reeve_autostart", &keys_bool, AT(autostart), .def = "0", .acts = EVERYWHERE,
+    {"reeve_autostart", &keys_bool, KEYS_AT(autostart), .def = "0", .acts = KEYS_EVERYWHERE,
      .help = "Start the domain when the host has started"},
-    {0},
 };
 /* clang-format on */
 
@@ -132,12 +139,30 @@ int keys_driver_of(const char *name)
     return -1;
 }
 
+static const struct keys_table own = KEYS_TABLE(rows);
+
+static const struct keys_table *const tables[] = {
+    &own,       &keys_general,    &keys_cpu,   &keys_boot,  &keys_hvm,
+    &keys_devices, &keys_display, &keys_model, &keys_legacy,
+};
+
 const struct key *keys_row(size_t i)
 {
-    enum { OWN = ARRAY_LEN(keys) - 1 };
-    const struct key *row = i < OWN ? &keys[i] : &keys_known[i - OWN];
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+        if (i < tables[t]->count)
+            return &tables[t]->rows[i];
+        i -= tables[t]->count;
+    }
+    return NULL;
+}
 
-    return row->name ? row : NULL;
+const struct key *keys_find(const char *name)
+{
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+        for (size_t i = 0; i < tables[t]->count; i++)
+            if (str_eq(tables[t]->rows[i].name, name))
+                return &tables[t]->rows[i];
+    return NULL;
 }
 
 const char *conf_key_name(size_t i)
@@ -186,4 +211,25 @@ bool conf_key_acts(size_t i, const char *driver)
 const char *conf_key_refused(size_t i)
 {
     return keys_row(i)->refused;
+}
+
+const char *conf_key_example(size_t i)
+{
+    return keys_row(i)->example;
+}
+
+bool conf_key_default_applied(size_t i)
+{
+    const struct key *row = keys_row(i);
+
+    return row->def && !row->later;
+}
+
+bool conf_key_bounds(size_t i, int64_t *ret_min, int64_t *ret_max)
+{
+    const struct key *row = keys_row(i);
+
+    *ret_min = row->min;
+    *ret_max = row->max;
+    return row->max != 0;
 }

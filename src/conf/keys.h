@@ -90,9 +90,10 @@ int keys_driver_of(const char *name);
 /* The types, in set.c, set_disk.c, set_vif.c and set_more.c. */
 extern const struct keys_type keys_name, keys_uuid, keys_string, keys_text, keys_number, keys_mib;
 extern const struct keys_type keys_bool, keys_word, keys_builder, keys_order, keys_serial;
-extern const struct keys_type keys_bios, keys_disk, keys_vif;
+extern const struct keys_type keys_bios, keys_bios_old, keys_disk, keys_vif;
 /* Members: enum conf_flag, struct conf_number, enum (0 is unset), struct conf_strings. */
-extern const struct keys_type keys_flag, keys_whole, keys_choice, keys_list, keys_words;
+extern const struct keys_type keys_flag, keys_whole, keys_choice, keys_list, keys_words,
+    keys_args, keys_pick;
 /* In files of their own. */
 extern const struct keys_type keys_specs, keys_cpus, keys_cpuid, keys_viridian, keys_vsnd;
 
@@ -104,8 +105,6 @@ const void *keys_member_const(const struct conf *conf, const struct key *row);
 json_t *keys_json_string(const char *text);
 /* The other way, of either form: owned by the caller; NULL for any other JSON. */
 char *keys_json_text(const json_t *json);
-/* Writes a string in quotes. */
-void keys_write_string(struct str *to, const char *text);
 /* Adds a copy of text, or frees all. */
 void keys_strings_add(struct conf_strings *strings, const char *text);
 void keys_strings_clear(struct conf_strings *strings);

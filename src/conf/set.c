@@ -438,6 +438,7 @@ const struct keys_type keys_order = {"a string", set_boot, show_string, clear_st
 const struct keys_type keys_serial = {"a string or a list of strings", set_serial, show_serial,
                                       clear_serial, NULL};
 const struct keys_type keys_bios = {"a string", set_bios, show_bios, clear_bios, NULL};
+const struct keys_type keys_bios_old = {"a string", set_bios, NULL, NULL, NULL};
 /* `type` shows what it stores. */
 const struct keys_type keys_builder = {"a string", set_word, NULL, NULL, NULL};
 /* An enum whose 0 is "not given"; "" is that too. */

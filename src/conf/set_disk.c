@@ -35,32 +35,59 @@ static int set_target(struct spec *spec, const char *value, struct err *e)
     return 0;
 }
 
+/* clang-format off */
+static const struct {
+    const char *name;
+    enum conf_format format;
+    bool known; /* to Xen */
+} formats[] = {
+    {"raw",   CONF_RAW,   true},
+    {"qcow2", CONF_QCOW2, true},
+    {"qcow",  CONF_QCOW,  true},
+    {"vhd",   CONF_VHD,   true},
+    {"qed",   CONF_QED,   true},
+    {"vmdk",  CONF_RAW,   false},
+    {"vdi",   CONF_RAW,   false},
+    {"vhdx",  CONF_RAW,   false},
+};
+/* clang-format on */
+
 static int set_format(struct spec *spec, const char *value, struct err *e)
 {
-    static const char *const others[] = {"qcow", "vhd", "qed", "vmdk", "vdi", "vhdx"};
     struct disk_draft *draft = spec->to;
     char shown[PLACE_SHOWN];
 
     if (draft->has_format)
         return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG, "the format is given twice");
     draft->has_format = true;
-    if (*value == '\0' || str_eq(value, "raw"))
-        return 0;
-    draft->disk.format = CONF_QCOW2;
-    if (str_eq(value, "qcow2"))
-        return 0;
-    draft->disk.format = CONF_RAW;
     draft->empty = str_eq(value, "empty");
-    if (draft->empty)
+    if (*value == '\0' || draft->empty)
         return 0;
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        if (str_eq(value, others[i]))
-            return keys_error(spec->c, spec->v, e, ERR_UNSUPPORTED,
-                              "format %s is not supported; raw and qcow2 are", value);
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        if (!str_eq(value, formats[i].name))
+            continue;
+        draft->disk.format = formats[i].format;
+        bool everywhere = formats[i].format == CONF_QCOW2 || str_eq(value, "raw");
+        if (everywhere || (formats[i].known && spec->c->driver == KEYS_XEN))
+            return 0;
+        draft->disk.format = CONF_RAW;
+        return keys_error(spec->c, spec->v, e, ERR_UNSUPPORTED,
+                          "format %s is not supported; %s", value,
+                          spec->c->driver == KEYS_XEN ? "raw, qcow2, qcow, vhd and qed are"
+                                                      : "raw and qcow2 are");
+    }
     return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
                       "%s is not a format, which is raw or qcow2; the order is "
                       "target,format,vdev,access",
                       place_show(value, shown));
+}
+
+static const char *format_name(enum conf_format format)
+{
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+        if (formats[i].format == format && formats[i].known)
+            return formats[i].name;
+    return "raw";
 }
 
 /* The number of a drive from its letters: a is 0, z is 25, aa is 26. -1 when it is not one. */
@@ -78,6 +105,35 @@ static int drive_index(const char *letters)
     return index - 1;
 }
 
+/* Xen's other ways (xen-vbd-interface(7)): a partition as xvda1, sda15 or hda3, a drive by its
+ * number as d0 and d0p1. -1 when it is none. */
+static int xen_index(const char *value)
+{
+    static const char *const kinds[] = {"xvd", "hd", "sd"};
+    enum { PARTITION_MAX = 63, DRIVE_MAX = 1 << 20 };
+    AUTO_FREE char *copy = x_strdup(value);
+    size_t len = strlen(value), digits = 0;
+    int64_t number, drive;
+
+    while (digits < len && isdigit((unsigned char)value[len - digits - 1]))
+        digits++;
+    if (digits == 0 || !spec_number(value + len - digits, 10, &number))
+        return -1;
+    copy[len - digits] = '\0';
+    if (str_eq(copy, "d"))
+        return number < DRIVE_MAX ? (int)number : -1;
+    if (number > PARTITION_MAX)
+        return -1;
+    if (copy[0] == 'd' && str_ends(copy, "p")) {
+        copy[strlen(copy) - 1] = '\0';
+        return spec_number(copy + 1, 10, &drive) && drive < DRIVE_MAX ? (int)drive : -1;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (str_starts(copy, kinds[i]))
+            return drive_index(copy + strlen(kinds[i]));
+    return -1;
+}
+
 static int check_vdev(struct spec *spec, const char *value, struct err *e)
 {
     static const char *const kinds[] = {"xvd", "vd", "hd", "sd"};
@@ -88,7 +144,9 @@ static int check_vdev(struct spec *spec, const char *value, struct err *e)
     for (size_t i = 0; i < ARRAY_LEN(kinds) && index < 0; i++)
         if (str_starts(value, kinds[i]))
             index = drive_index(value + strlen(kinds[i]));
-    if (index >= 0) {
+    if (index < 0 && spec->c->driver == KEYS_XEN)
+        index = xen_index(value);
+    if (index >= 0 && strlen(value) < sizeof draft->disk.vdev) {
         draft->disk.index = (unsigned)index;
         str_copy(draft->disk.vdev, sizeof draft->disk.vdev, value);
         return 0;
@@ -165,10 +223,35 @@ static int set_cdrom(struct spec *spec, const char *value, struct err *e)
     return 0;
 }
 
+static int set_backend(struct spec *spec, const char *value, struct err *e)
+{
+    struct disk_draft *draft = spec->to;
+    int rc = spec_check_backend(spec, value, e);
+
+    if (rc > 0)
+        draft->disk.backend = x_strdup(value);
+    return rc < 0 ? -1 : 0;
+}
+
 static const char script_refused[] = "the target would not be a path of the host";
 static const char colo_refused[] = "the disk would not be replicated";
 
 /* clang-format off */
+static const struct keys_word_row backendtypes[] = {
+    {"phy",        CONF_BACKENDTYPE_PHY},
+    {"qdisk",      CONF_BACKENDTYPE_QDISK},
+    {"tap",        CONF_BACKENDTYPE_TAP},
+    {"standalone", CONF_BACKENDTYPE_STANDALONE},
+    {0},
+};
+
+static const struct keys_word_row specifications[] = {
+    {"xen",    CONF_SPECIFICATION_XEN},
+    {"virtio", CONF_SPECIFICATION_VIRTIO},
+    {0},
+};
+
+#define AT(member) offsetof(struct conf_disk, member)
 static const struct spec_param disk_params[] = {
     {"target",         .set = set_target},
     {"format",         .set = set_format},
@@ -176,16 +259,24 @@ static const struct spec_param disk_params[] = {
     {"access",         .set = set_access},
     {"devtype",        .set = set_devtype},
     {"cdrom",          .flag = true, .set = set_cdrom},
-    {"backend",        .set = spec_set_backend},
-    {"backendtype",    .set = NULL},
-    {"specification",  .set = NULL},
-    {"grant_usage",    .set = NULL},
-    {"script",         .refused = script_refused},
-    {"direct-io-safe", .flag = true},
-    {"discard",        .flag = true},
-    {"no-discard",     .flag = true},
-    {"trusted",        .flag = true},
-    {"untrusted",      .flag = true},
+    {"backend",        .set = set_backend, .store = SPEC_STRING, .offset = AT(backend)},
+    {"backendtype",    .xen = true, .store = SPEC_WORD, .offset = AT(backendtype),
+     .words = backendtypes},
+    {"specification",  .xen = true, .store = SPEC_WORD, .offset = AT(specification),
+     .words = specifications},
+    {"grant_usage"},
+    {"script",         .xen = true, .store = SPEC_STRING, .offset = AT(script),
+     .refused = script_refused},
+    {"direct-io-safe", .flag = true, .xen = true, .store = SPEC_FLAG,
+     .offset = AT(direct_io_safe), .value = CONF_FLAG_ON},
+    {"discard",        .flag = true, .xen = true, .store = SPEC_FLAG, .offset = AT(discard),
+     .value = CONF_FLAG_ON},
+    {"no-discard",     .flag = true, .xen = true, .store = SPEC_FLAG, .offset = AT(discard),
+     .value = CONF_FLAG_OFF},
+    {"trusted",        .flag = true, .xen = true, .store = SPEC_FLAG, .offset = AT(trusted),
+     .value = CONF_FLAG_ON},
+    {"untrusted",      .flag = true, .xen = true, .store = SPEC_FLAG, .offset = AT(trusted),
+     .value = CONF_FLAG_OFF},
     {"colo",           .flag = true, .refused = colo_refused},
     {"no-colo",        .flag = true},
     {"colo-host",      .refused = colo_refused},
@@ -195,36 +286,33 @@ static const struct spec_param disk_params[] = {
     {"hidden-disk",    .refused = colo_refused},
     {0},
 };
+#undef AT
 /* clang-format on */
 _Static_assert(ARRAY_LEN(disk_params) <= SPEC_PARAMS_MAX, "spec.seen is too short");
-
-static const char *disk_param_name(size_t i)
-{
-    return disk_params[i].name;
-}
+_Static_assert(offsetof(struct disk_draft, disk) == 0, "the rows are of struct conf_disk");
 
 /* Prefixes of targets in xm's time: most meant no more than which program served the disk. */
 /* clang-format off */
 static const struct {
     const char *name;
     const char *format; /* that it stands for */
-    const char *refused;
+    const char *script; /* likewise */
 } prefixes[] = {
-    {"phy:",     NULL,    NULL          },
-    {"file:",    NULL,    NULL          },
-    {"aio:",     NULL,    NULL          },
-    {"tap:",     NULL,    NULL          },
-    {"tap2:",    NULL,    NULL          },
-    {"tapdisk:", NULL,    NULL          },
-    {"ioemu:",   NULL,    NULL          },
-    {"raw:",     "raw",   NULL          },
-    {"qcow2:",   "qcow2", NULL          },
-    {"qcow:",    "qcow",  NULL          },
-    {"vhd:",     "vhd",   NULL          },
-    {"iscsi:",   NULL,    script_refused},
-    {"nbd:",     NULL,    script_refused},
-    {"enbd:",    NULL,    script_refused},
-    {"drbd:",    NULL,    script_refused},
+    {"phy:",     NULL,    NULL         },
+    {"file:",    NULL,    NULL         },
+    {"aio:",     NULL,    NULL         },
+    {"tap:",     NULL,    NULL         },
+    {"tap2:",    NULL,    NULL         },
+    {"tapdisk:", NULL,    NULL         },
+    {"ioemu:",   NULL,    NULL         },
+    {"raw:",     "raw",   NULL         },
+    {"qcow2:",   "qcow2", NULL         },
+    {"qcow:",    "qcow",  NULL         },
+    {"vhd:",     "vhd",   NULL         },
+    {"iscsi:",   NULL,    "block-iscsi"},
+    {"nbd:",     NULL,    "block-nbd"},
+    {"enbd:",    NULL,    "block-enbd"},
+    {"drbd:",    NULL,    "block-drbd"},
 };
 /* clang-format on */
 
@@ -240,9 +328,11 @@ static int take_prefixes(struct spec *spec, char **target, bool *ret_phy, struct
             i++;
             continue;
         }
-        if (prefixes[i].refused)
+        if (prefixes[i].script && spec->c->driver != KEYS_XEN)
             return keys_error(spec->c, spec->v, e, ERR_UNSUPPORTED, "%s is not supported on %s: %s",
-                              prefixes[i].name, spec->c->driver_name, prefixes[i].refused);
+                              prefixes[i].name, spec->c->driver_name, script_refused);
+        if (prefixes[i].script && !draft->disk.script)
+            draft->disk.script = x_strdup(prefixes[i].script);
         if (prefixes[i].format && set_format(spec, prefixes[i].format, e) < 0)
             return -1;
         *ret_phy = str_eq(prefixes[i].name, "phy:");
@@ -331,12 +421,18 @@ static int check_disk(struct spec *spec, struct err *e)
     return 0;
 }
 
+static void clear_disk(struct conf_disk *disk)
+{
+    free(disk->target);
+    spec_clear(disk_params, disk);
+}
+
 static int add_disk(const struct keys_context *c, const struct value *v, struct err *e)
 {
     struct disk_draft draft = {0};
     struct conf *conf = c->conf;
     struct spec spec = {
-        .c = c, .v = v, .params = disk_params, .param_name = disk_param_name, .to = &draft};
+        .c = c, .v = v, .params = disk_params, .to = &draft};
 
     if (v->kind == VALUE_LIST)
         return keys_error(c, v, e, ERR_BAD_CONFIG, "a list inside the list; each disk is a string");
@@ -344,7 +440,7 @@ static int add_disk(const struct keys_context *c, const struct value *v, struct 
         return keys_error(c, v, e, ERR_BAD_CONFIG, "more than %d disks", DISKS_MAX);
     AUTO_FREE char *text = x_strdup(v->text);
     if (parse_parts(&spec, text, e) < 0 || check_disk(&spec, e) < 0) {
-        free(draft.disk.target);
+        clear_disk(&draft.disk);
         return -1;
     }
     conf->disks = x_reallocarray(conf->disks, conf->disk_count + 1, sizeof *conf->disks);
@@ -372,14 +468,71 @@ static json_t *show_disks(const struct conf *conf, const struct key *row)
     for (size_t i = 0; i < conf->disk_count; i++) {
         const struct conf_disk *disk = &conf->disks[i];
         json_t *one = json_object();
-        json_set_string(one, "target", disk->target);
+        json_object_set_new(one, "target",
+                            disk->target ? keys_json_string(disk->target) : json_null());
         json_set_string(one, "vdev", disk->vdev);
-        json_set_string(one, "format", disk->format == CONF_QCOW2 ? "qcow2" : "raw");
+        json_set_string(one, "format", format_name(disk->format));
         json_set_bool(one, "read_only", disk->read_only);
         json_set_bool(one, "cdrom", disk->cdrom);
+        spec_show(disk_params, disk, one);
         json_array_append_new(list, one);
     }
     return list;
 }
 
-const struct keys_type keys_disk = {"a list of strings", set_disks, show_disks};
+static void clear_disks(struct conf *conf, const struct key *row)
+{
+    (void)row;
+    for (size_t i = 0; i < conf->disk_count; i++)
+        clear_disk(&conf->disks[i]);
+    free(conf->disks);
+    conf->disks = NULL;
+    conf->disk_count = 0;
+}
+
+/* The target goes last: it may hold anything. */
+static int text_disk(const json_t *disk, struct str *to, struct err *e)
+{
+    const json_t *target = json_object_get(disk, "target");
+    AUTO_STR struct str spec = {0};
+
+    str_addf(&spec, "vdev=%s,format=%s,access=%s", json_get_string(disk, "vdev", ""),
+             json_get_string(disk, "format", ""),
+             json_get_bool(disk, "read_only", false) ? "ro" : "rw");
+    if (json_get_bool(disk, "cdrom", false))
+        str_add(&spec, ",devtype=cdrom");
+    AUTO_JSON json_t *rest = json_copy((json_t *)disk);
+    json_object_del(rest, "cdrom");
+    if (spec_text(disk_params, rest, &spec, e) < 0)
+        return -1;
+    if (target && !json_is_null(target)) {
+        AUTO_FREE char *path = keys_json_text(target);
+        if (!path)
+            return err_set(e, ERR_BAD_CONFIG, "disk: target is a string or null");
+        str_add(&spec, ",target=");
+        str_add(&spec, path);
+    }
+    tree_write_string(to, spec.data);
+    return 0;
+}
+
+static int text_disks(const struct key *row, const json_t *json, struct str *to, struct err *e)
+{
+    const json_t *disk;
+    size_t i;
+
+    (void)row;
+    if (!json_is_array(json))
+        return err_set(e, ERR_BAD_CONFIG, "disk: it takes a list");
+    str_addc(to, '[');
+    json_array_foreach(json, i, disk) {
+        str_add(to, i ? ", " : "");
+        if (text_disk(disk, to, e) < 0)
+            return -1;
+    }
+    str_addc(to, ']');
+    return 0;
+}
+
+const struct keys_type keys_disk = {"a list of strings", set_disks, show_disks, clear_disks,
+                                    text_disks};

@@ -153,9 +153,63 @@ static int set_words(const struct keys_context *c, const struct value *v, struct
     return check_words(c, v, e) < 0 ? -1 : set_list(c, v, e);
 }
 
+/* A string is cut at its blanks: the old way to write several arguments. */
+static int set_args(const struct keys_context *c, const struct value *v, struct err *e)
+{
+    if (v->kind == VALUE_LIST)
+        return set_list(c, v, e);
+    AUTO_FREE char *text = x_strdup(v->text);
+    char *rest = text, *word;
+    while ((word = strsep(&rest, " \t\n"))) {
+        struct value one = {.kind = VALUE_STRING, .line = v->line, .text = word};
+        if (*word && add_item(c, &one, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* One word of the row, stored as a string. */
+static int set_pick(const struct keys_context *c, const struct value *v, struct err *e)
+{
+    char **to = keys_member(c->conf, c->row);
+    const struct keys_word_row *word = c->row->words;
+    AUTO_STR struct str all = {0};
+    char shown[PLACE_SHOWN];
+
+    if (keys_want_string(c, v, e) < 0)
+        return -1;
+    if (!*v->text)
+        return 0;
+    for (; word->name && !str_eq(word->name, v->text); word++)
+        str_addf(&all, "%s%s", all.len ? ", " : "", word->name);
+    if (!word->name)
+        return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is not one of: %s",
+                          place_show(v->text, shown), all.data);
+    *to = x_strdup(v->text);
+    return 0;
+}
+
+static json_t *show_pick(const struct conf *conf, const struct key *row)
+{
+    char *const *from = keys_member_const(conf, row);
+
+    return *from ? keys_json_string(*from) : NULL;
+}
+
+static void clear_pick(struct conf *conf, const struct key *row)
+{
+    char **at = keys_member(conf, row);
+
+    free(*at);
+    *at = NULL;
+}
+
 const struct keys_type keys_flag = {"0 or 1", set_flag, show_flag, NULL, NULL};
 const struct keys_type keys_whole = {"a number", set_whole, show_whole, NULL, text_whole};
 const struct keys_type keys_list = {"a string or a list of strings", set_list, show_list, clear_list,
                                     NULL};
 const struct keys_type keys_words = {"a string or a list of strings", set_words, show_list,
                                      clear_list, NULL};
+const struct keys_type keys_args = {"a string or a list of strings", set_args, show_list, clear_list,
+                                    NULL};
+const struct keys_type keys_pick = {"a string", set_pick, show_pick, clear_pick, NULL};

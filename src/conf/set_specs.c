@@ -153,13 +153,13 @@ static int text_item(const struct spec_kind *kind, const json_t *item, struct st
         AUTO_FREE char *text = keys_json_text(item);
         if (!text)
             return err_set(e, ERR_BAD_CONFIG, "each item is a string");
-        keys_write_string(to, text);
+        tree_write_string(to, text);
         return 0;
     }
     if (!kind->lists) {
         if (spec_text(kind->params, item, &spec, e) < 0)
             return -1;
-        keys_write_string(to, spec.data ? spec.data : "");
+        tree_write_string(to, spec.data ? spec.data : "");
         return 0;
     }
     str_addc(to, '[');
@@ -171,7 +171,7 @@ static int text_item(const struct spec_kind *kind, const json_t *item, struct st
         if (!spec.len)
             continue;
         str_add(to, to->len > first ? ", " : "");
-        keys_write_string(to, spec.data);
+        tree_write_string(to, spec.data);
     }
     str_addc(to, ']');
     return 0;

@@ -85,72 +85,127 @@ static int set_model(struct spec *spec, const char *value, struct err *e)
     return 0;
 }
 
-/* On QEMU each interface is what its model says, so that the type says nothing more. */
-static int set_type(struct spec *spec, const char *value, struct err *e)
+static int set_backend(struct spec *spec, const char *value, struct err *e)
 {
-    char shown[PLACE_SHOWN];
+    struct conf_vif *vif = spec->to;
+    int rc = spec_check_backend(spec, value, e);
 
-    if (!str_eq(value, "ioemu") && !str_eq(value, "vif"))
-        return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG, "type %s is not one of: vif, ioemu",
-                          place_show(value, shown));
-    return 0;
+    if (rc > 0)
+        vif->backend = x_strdup(value);
+    return rc < 0 ? -1 : 0;
+}
+
+/* ---- rate=AMOUNT/s[@INTERVAL] ---- */
+
+/* A whole number and one of the suffixes, as *ret times what the suffix says. */
+static bool read_amount(const char *text, const struct keys_word_row *suffixes, uint64_t *ret)
+{
+    size_t digits = strspn(text, "0123456789");
+    AUTO_FREE char *number = x_strndup(text, digits);
+    int64_t value;
+
+    if (digits > 12 || !spec_number(number, 10, &value))
+        return false;
+    for (; suffixes->name; suffixes++)
+        if (str_eq(suffixes->name, text + digits)) {
+            *ret = (uint64_t)value * suffixes->value;
+            return true;
+        }
+    return false;
 }
 
 /* clang-format off */
+static const struct keys_word_row byte_suffixes[] = {
+    {"GB/s", 1000000000}, {"MB/s", 1000000}, {"KB/s", 1000}, {"B/s", 1}, {0},
+};
+static const struct keys_word_row bit_suffixes[] = {
+    {"Gb/s", 1000000000}, {"Mb/s", 1000000}, {"Kb/s", 1000}, {"b/s", 1}, {0},
+};
+static const struct keys_word_row time_suffixes[] = {
+    {"s", 1000000}, {"ms", 1000}, {"us", 1}, {0},
+};
+/* clang-format on */
+
+static int set_rate(struct spec *spec, const char *value, struct err *e)
+{
+    enum { INTERVAL_US = 50000, SECOND_US = 1000000 };
+    struct conf_vif *vif = spec->to;
+    AUTO_FREE char *copy = x_strdup(value);
+    char *interval = strchr(copy, '@');
+    uint64_t second, us = INTERVAL_US;
+    char shown[PLACE_SHOWN];
+
+    if (!*value)
+        return 0;
+    if (interval)
+        *interval++ = '\0';
+    bool bits = read_amount(copy, bit_suffixes, &second);
+    if (!(bits || read_amount(copy, byte_suffixes, &second)) ||
+        (interval && !read_amount(interval, time_suffixes, &us)) || us == 0 || us > UINT32_MAX)
+        return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
+                          "rate %s is not a rate, as in 10Mb/s, 250KB/s or 1MB/s@20ms",
+                          place_show(value, shown));
+    if (bits)
+        second /= 8;
+    /* Whole seconds apart, so that the product stays in 64 bits. */
+    vif->rate_bytes = second / SECOND_US * us + second % SECOND_US * us / SECOND_US;
+    vif->rate_interval_us = us;
+    vif->rate = x_strdup(value);
+    return 0;
+}
+
+static int set_gateway(struct spec *spec, const char *value, struct err *e)
+{
+    char **to = &((struct conf_vif *)spec->to)->gatewaydev;
+
+    free(*to);
+    *to = NULL;
+    return set_interface(spec, value, to, "gatewaydev", e);
+}
+
+/* clang-format off */
+static const struct keys_word_row vif_types[] = {
+    {"vif",   CONF_VIF_VIF},
+    {"ioemu", CONF_VIF_IOEMU},
+    {0},
+};
+
+/* On QEMU each interface is what its model says, so that type says nothing more. */
+#define AT(member) offsetof(struct conf_vif, member)
 static const struct spec_param vif_params[] = {
     {"mac",        .set = set_mac},
-    {"bridge",     .set = set_bridge},
+    {"bridge",     .set = set_bridge, .store = SPEC_STRING, .offset = AT(bridge)},
     {"model",      .set = set_model},
-    {"vifname",    .set = set_ifname},
-    {"type",       .set = set_type},
-    {"backend",    .set = spec_set_backend},
-    {"script",     .set = NULL},
-    {"ip",         .set = NULL},
-    {"rate",       .set = NULL},
-    {"gatewaydev", .set = NULL},
-    {"netdev",     .set = NULL},
-    {"devid",      .set = NULL},
-    {"mtu",        .set = NULL},
-    {"accel",      .set = NULL},
-    {"trusted",    .flag = true},
-    {"untrusted",  .flag = true},
+    {"vifname",    .set = set_ifname, .store = SPEC_STRING, .offset = AT(ifname)},
+    {"type",       .store = SPEC_WORD, .offset = AT(type), .words = vif_types},
+    {"backend",    .set = set_backend, .store = SPEC_STRING, .offset = AT(backend)},
+    {"script",     .xen = true, .store = SPEC_STRING, .offset = AT(script)},
+    {"ip",         .xen = true, .store = SPEC_STRING, .offset = AT(ip)},
+    {"rate",       .xen = true, .set = set_rate, .store = SPEC_STRING, .offset = AT(rate)},
+    {"gatewaydev", .xen = true, .set = set_gateway, .store = SPEC_STRING,
+     .offset = AT(gatewaydev)},
+    {"netdev",     .xen = true, .set = set_gateway},
+    {"devid",      .xen = true, .store = SPEC_NUMBER, .offset = AT(devid), .max = 65535},
+    {"mtu",        .xen = true, .store = SPEC_NUMBER, .offset = AT(mtu), .min = 68,
+     .max = 65535},
+    {"accel"},
+    {"trusted",    .flag = true, .xen = true, .store = SPEC_FLAG, .offset = AT(trusted),
+     .value = CONF_FLAG_ON},
+    {"untrusted",  .flag = true, .xen = true, .store = SPEC_FLAG, .offset = AT(trusted),
+     .value = CONF_FLAG_OFF},
     {"vlan",       .refused = "the guest would be in another network than its own"},
     {0},
 };
+#undef AT
 /* clang-format on */
 _Static_assert(ARRAY_LEN(vif_params) <= SPEC_PARAMS_MAX, "spec.seen is too short");
-
-static const char *vif_param_name(size_t i)
-{
-    return vif_params[i].name;
-}
-
-static int parse_parts(struct spec *spec, char *rest, struct err *e)
-{
-    char *word;
-    bool known;
-
-    while ((word = strsep(&rest, ","))) {
-        char shown[PLACE_SHOWN];
-        word = spec_trim(word);
-        if (!*word)
-            continue;
-        if (spec_apply(spec, word, &known, e) < 0)
-            return -1;
-        if (!known)
-            return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
-                              "%s is not of the form parameter=value, as in bridge=xenbr0",
-                              place_show(word, shown));
-    }
-    return 0;
-}
 
 static int add_vif(const struct keys_context *c, const struct value *v, struct err *e)
 {
     struct conf_vif vif = {0};
     struct conf *conf = c->conf;
     struct spec spec = {
-        .c = c, .v = v, .params = vif_params, .param_name = vif_param_name, .to = &vif};
+        .c = c, .v = v, .params = vif_params, .to = &vif};
 
     if (v->kind == VALUE_LIST)
         return keys_error(c, v, e, ERR_BAD_CONFIG,
@@ -158,9 +213,8 @@ static int add_vif(const struct keys_context *c, const struct value *v, struct e
     if (conf->vif_count == VIFS_MAX)
         return keys_error(c, v, e, ERR_BAD_CONFIG, "more than %d interfaces", VIFS_MAX);
     AUTO_FREE char *text = x_strdup(v->text);
-    if (parse_parts(&spec, text, e) < 0) {
-        free(vif.bridge);
-        free(vif.ifname);
+    if (spec_parse(&spec, text, NULL, e) < 0) {
+        spec_clear(vif_params, &vif);
         return -1;
     }
     conf->vifs = x_reallocarray(conf->vifs, conf->vif_count + 1, sizeof *conf->vifs);
@@ -191,13 +245,45 @@ static json_t *show_vifs(const struct conf *conf, const struct key *row)
         if (vif->mac[0])
             json_set_string(one, "mac", vif->mac);
         if (vif->bridge)
-            json_set_string(one, "bridge", vif->bridge);
+            json_object_set_new(one, "bridge", keys_json_string(vif->bridge));
         json_set_string(one, "model", vif->model[0] ? vif->model : "virtio");
-        if (vif->ifname)
-            json_set_string(one, "vifname", vif->ifname);
+        spec_show(vif_params, vif, one);
         json_array_append_new(list, one);
     }
     return list;
 }
 
-const struct keys_type keys_vif = {"a list of strings", set_vifs, show_vifs};
+static void clear_vifs(struct conf *conf, const struct key *row)
+{
+    (void)row;
+    for (size_t i = 0; i < conf->vif_count; i++)
+        spec_clear(vif_params, &conf->vifs[i]);
+    free(conf->vifs);
+    conf->vifs = NULL;
+    conf->vif_count = 0;
+}
+
+static int text_vifs(const struct key *row, const json_t *json, struct str *to, struct err *e)
+{
+    const json_t *vif;
+    size_t i;
+
+    (void)row;
+    if (!json_is_array(json))
+        return err_set(e, ERR_BAD_CONFIG, "vif: it takes a list");
+    str_addc(to, '[');
+    json_array_foreach(json, i, vif) {
+        AUTO_STR struct str spec = {0};
+        const char *mac = json_get_string(vif, "mac", ""), *model = json_get_string(vif, "model", "");
+        str_addf(&spec, "%s%s%s", *mac ? "mac=" : "", mac, *mac && *model ? "," : "");
+        str_addf(&spec, "%s%s", *model ? "model=" : "", model);
+        if (spec_text(vif_params, vif, &spec, e) < 0)
+            return -1;
+        str_add(to, i ? ", " : "");
+        tree_write_string(to, spec.data ? spec.data : "");
+    }
+    str_addc(to, ']');
+    return 0;
+}
+
+const struct keys_type keys_vif = {"a list of strings", set_vifs, show_vifs, clear_vifs, text_vifs};

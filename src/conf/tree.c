@@ -11,6 +11,7 @@
 struct parser {
     struct lex lex;
     struct lex_token token;
+    size_t last_end; /* of the token before */
     struct tree *tree;
 };
 
@@ -49,6 +50,7 @@ static struct place place_of(const struct parser *p)
 
 static int next(struct parser *p, struct err *e)
 {
+    p->last_end = p->token.end;
     return lex_next(&p->lex, &p->token, e);
 }
 
@@ -266,8 +268,12 @@ static int parse_setting(struct parser *p, struct err *e)
     if (p->token.kind != LEX_ASSIGN && p->token.kind != LEX_APPEND)
         return no_assignment(p, setting->key, e);
     setting->append = p->token.kind == LEX_APPEND;
-    if (next(p, e) < 0 || parse_value(p, setting->key, 0, &setting->value, e) < 0)
+    if (next(p, e) < 0)
         return name_key(e, setting);
+    setting->value_begin = p->token.begin;
+    if (parse_value(p, setting->key, 0, &setting->value, e) < 0)
+        return name_key(e, setting);
+    setting->value_end = p->last_end;
     /* The token behind the value, a line's end or a semicolon, is not part of the setting. */
     setting->end = p->token.begin;
     if (p->token.kind != LEX_NEWLINE && p->token.kind != LEX_SEMICOLON &&
@@ -316,6 +322,7 @@ static int parse_word(struct tree *tree, struct setting *setting, const char *te
     enum lex_number is = lex_number_read(text, strlen(text), &number);
     bool numeric = is == LEX_NUMBER_OK || is == LEX_NUMBER_RANGE;
     setting->value.kind = numeric ? VALUE_NUMBER : VALUE_STRING;
+    setting->value.none = *text == '\0';
     setting->value.text = x_strdup(text);
     return 0;
 }
@@ -463,7 +470,7 @@ struct setting *tree_find(struct tree *tree, const char *key)
 }
 
 /* Only escapes that every xl reads alike; other bytes stand for themselves. */
-static void write_string(struct str *to, const char *text)
+void tree_write_string(struct str *to, const char *text)
 {
     str_addc(to, '"');
     for (; *text; text++) {
@@ -483,7 +490,7 @@ void tree_write_value(struct str *to, const struct value *value)
 {
     switch (value->kind) {
     case VALUE_STRING:
-        write_string(to, value->text);
+        tree_write_string(to, value->text);
         return;
     case VALUE_NUMBER:
         str_add(to, value->text);

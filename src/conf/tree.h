@@ -20,6 +20,7 @@ struct value {
     enum value_kind kind;
     int line;            /* 0: from the command line */
     bool joined;         /* made by +=, which numbers do not allow */
+    bool none;           /* a word that ends with its "=" */
     char *text;          /* owned; a number as it is written; NULL for a list */
     struct value *items; /* owned */
     size_t count;
@@ -32,8 +33,10 @@ struct setting {
     size_t order; /* of appearance */
     int line;     /* 0: from the command line */
     bool append;  /* += */
-    size_t begin; /* its bytes in the text */
+    size_t begin; /* its bytes in the text, with a comment that follows */
     size_t end;
+    size_t value_begin; /* and those of its value */
+    size_t value_end;
 };
 
 struct tree {
@@ -59,6 +62,9 @@ int tree_fold(struct tree *tree, struct conf_warnings *warnings, struct err *e) 
 
 /* The setting of key in a folded tree; NULL when there is none. */
 struct setting *tree_find(struct tree *tree, const char *key);
+
+/* A string in quotes. */
+void tree_write_string(struct str *to, const char *text);
 
 /* The value as text of the language, on one line. */
 void tree_write_value(struct str *to, const struct value *value);

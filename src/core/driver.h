@@ -10,6 +10,7 @@
 #ifndef CORE_DRIVER_H
 #define CORE_DRIVER_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -69,6 +70,53 @@ struct create_args {
     const char *const *macs; /* one for each conf->vifs */
     struct fs_user user;     /* who asked: paths in conf are opened with these rights */
     const char *platform;    /* restore: what `platform` gave when it was saved; else NULL */
+};
+
+/* A device that comes or goes while the domain lives. It is known by its name: a disk by its vdev,
+ * a network interface by its MAC. */
+enum device_kind { DEVICE_DISK, DEVICE_NIC };
+
+struct device {
+    enum device_kind kind;
+    const struct conf_disk *disk; /* DEVICE_DISK */
+    const struct conf_vif *vif;   /* DEVICE_NIC */
+    const char *mac;              /* DEVICE_NIC: of the interface, also when vif has none */
+    const char *directory;        /* a relative target is relative to it */
+    struct fs_user user;          /* the target is opened with these rights */
+};
+
+/* One virtual CPU; those that are not plugged in are listed too. */
+struct vcpu_info {
+    unsigned index;
+    bool online;        /* the domain has it; a guest may leave it unused */
+    bool running;       /* its thread is on a host CPU or waits for one; not: it sleeps */
+    int host_cpu;       /* where it ran last; -1 when that is not known */
+    uint64_t cpu_ns;    /* time it has run */
+    cpu_set_t affinity; /* host CPUs that it may run on */
+};
+
+enum { DOMAIN_STATS_NAME_MAX = 24 };
+
+struct disk_stats {
+    char vdev[DOMAIN_STATS_NAME_MAX];
+    uint64_t read_bytes, read_ops, write_bytes, write_ops;
+};
+
+struct nic_stats {
+    char mac[DOMAIN_STATS_NAME_MAX];
+    bool counted; /* false: there is no way to know (QEMU's user network), the rest is 0 */
+    uint64_t rx_bytes, rx_packets, tx_bytes, tx_packets; /* as the guest sees it */
+};
+
+/* Counters since the domain was built (restored). */
+struct domain_stats {
+    uint64_t cpu_ns;
+    uint64_t host_memory_kib; /* that its process takes of the host's */
+    uint64_t balloon_kib;     /* memory that the guest has now */
+    struct disk_stats *disks; /* owned; the caller frees both with free */
+    size_t disk_count;
+    struct nic_stats *nics;
+    size_t nic_count;
 };
 
 struct driver;
@@ -138,6 +186,9 @@ struct driver {
     /* Takes back a guest's own power-off or reboot that stands as OBS_SHUTDOWN, per on_reboot =
      * restart, is `reset`. There is no other call for it. */
 
+    /* Writes the domain's memory for a debugger (ELF) to fd: a file of the caller's, from its
+     * start. The guest stands still meanwhile and is then as it was, also on failure or cancel;
+     * what was written so far is left. Also on OBS_SHUTDOWN and OBS_CRASHED. */
     int (*dump_core)(struct driver_handle *h, const struct domain_ref *ref, int fd,
                      const struct op *op, struct err *e);
     /* One domain, fresh. ERR_NO_SUCH_DOMAIN when the driver has none of that uuid. */
@@ -147,18 +198,55 @@ struct driver {
      * One at a time a domain. */
     int (*console)(struct driver_handle *h, const struct domain_ref *ref, int *ret_fd,
                    struct err *e);
+
+    /* The calls below are for running and paused domains; others are ERR_WRONG_STATE. Their
+     * effects are in what `info` and a later `save` say; the caller keeps them in the config, and
+     * gives `restore` one that has them all. */
+
+    /* Gives the guest that much memory, at most max_memory_kib, and waits until it has it (within
+     * 1 %). ERR_TIMED_OUT (phase "balloon"): the guest did not do it, or stopped half way;
+     * the figure stays asked for. *ret_reached_kib is filled then too. */
     int (*memory)(struct driver_handle *h, const struct domain_ref *ref, uint64_t memory_kib,
-                  const struct op *op, struct err *e);
+                  const struct op *op, uint64_t *ret_reached_kib, struct err *e);
+    /* Plugs CPUs in or out until there are `vcpus`, at most max_vcpus. A guest may refuse to give
+     * one up: ERR_TIMED_OUT (phase "unplug"), and *ret_online is what it kept. */
     int (*vcpus)(struct driver_handle *h, const struct domain_ref *ref, unsigned vcpus,
-                 const struct op *op, struct err *e);
-    int (*attach)(struct driver_handle *h, const struct domain_ref *ref, const char *spec,
+                 const struct op *op, unsigned *ret_online, struct err *e);
+    /* All up to max_vcpus, by index; *ret is owned by the caller. */
+    int (*vcpu_list)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                     struct vcpu_info **ret, size_t *ret_count, struct err *e);
+    /* The host CPUs that a vCPU may run on; vcpu -1: all of them. It holds until the domain's
+     * process ends and is not saved. ERR_BAD_REQUEST for a vCPU that is not there or CPUs that
+     * the host has not. */
+    int (*vcpu_pin)(struct driver_handle *h, const struct domain_ref *ref, int vcpu,
+                    const cpu_set_t *cpus, const struct op *op, struct err *e);
+    /* Adds a device. ERR_EXISTS: there is one of that name; ERR_BAD_CONFIG, ERR_UNSUPPORTED as of
+     * `check`. On failure nothing has changed. */
+    int (*attach)(struct driver_handle *h, const struct domain_ref *ref,
+                  const struct device *device, const struct op *op, struct err *e);
+    /* Asks the guest to let go of the device and waits until it has; then nothing on the host
+     * holds its file or interface any more. ERR_FAILED: there is none of that name.
+     * ERR_TIMED_OUT (phase "unplug"): the guest still has it, and may yet give it up; detach
+     * again then finishes it. */
+    int (*detach)(struct driver_handle *h, const struct domain_ref *ref, enum device_kind kind,
+                  const char *name, const struct op *op, struct err *e);
+    /* Puts the target of disk (a cdrom that is there) into the drive, in place of what is in it;
+     * target NULL ejects. A guest that has locked its drive loses the disc all the same, as with
+     * a paper clip. On failure the drive holds what it held. */
+    int (*medium)(struct driver_handle *h, const struct domain_ref *ref,
+                  const struct conf_disk *disk, const char *directory, const struct fs_user *user,
                   const struct op *op, struct err *e);
-    int (*detach)(struct driver_handle *h, const struct domain_ref *ref, const char *device,
-                  const struct op *op, struct err *e);
+    /* Presses SysRq and the key on the guest's console; what the guest does with it is its own
+     * matter. ERR_WRONG_STATE on a paused one. */
     int (*sysrq)(struct driver_handle *h, const struct domain_ref *ref, char key,
                  const struct op *op, struct err *e);
+    /* "nmi" (to vCPU `vcpu`, -1 all), "power", "sleep", "reset", "s3resume", as xl's trigger; it
+     * only sends. ERR_UNSUPPORTED for an event that there is not here, naming those that are. */
     int (*trigger)(struct driver_handle *h, const struct domain_ref *ref, const char *event,
-                   const struct op *op, struct err *e);
+                   int vcpu, const struct op *op, struct err *e);
+    /* Fills *ret, which is the caller's to finish; on failure there is nothing to free. */
+    int (*stats)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                 struct domain_stats *ret, struct err *e);
 
     /* Checks a config before anything is stored or made: keys that this driver cannot do,
      * files that are missing. Opens paths with args->user's rights. Sets ERR_BAD_CONFIG,

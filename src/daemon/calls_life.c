@@ -26,14 +26,14 @@ static int take_args(struct request *r, struct job_args *args, struct err *e)
 
 void call_life(struct daemon *d, struct request *r)
 {
+    enum verb verb = verb_of(r->name);
     struct domain *dom = calls_domain(d, r);
     struct job_args args = {0};
-    enum verb verb = verb_of(r->name);
     bool same = false;
     struct err e;
 
     if (!dom)
-        return;
+        return; /* and r is no more */
     if (take_args(r, &args, &e) < 0) {
         request_fail(r, &e, NULL);
         return;

@@ -96,12 +96,11 @@ static int take_options(int argc, char **argv, struct settings *s)
             fputs(usage, stdout);
             return 0;
         default:
-            fputs(usage, stderr);
-            return 2;
+            return 2; /* getopt has said what is wrong */
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "reeved: unexpected word %s\n%s", argv[optind], usage);
+        fprintf(stderr, "reeved: unexpected word %s; --help tells what it takes\n", argv[optind]);
         return 2;
     }
     return -1;
@@ -326,7 +325,7 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
     end_jobs(d);
     server_stop(d->server);
     d->server = NULL;
-    observer_stop(d->observer);
+    observer_stop(TAKE(d->observer));
     bool whole = d->engine.running == 0;
     if (whole) {
         post_run(post); /* the observer's last word, while there are domains */
@@ -362,10 +361,11 @@ static void limits(void)
 
 int main(int argc, char **argv)
 {
-    struct settings settings;
-    struct daemon d = {.settings = &settings};
-    uv_loop_t loop;
-    uv_async_t async;
+    /* Not on the stack: what main leaves behind at its end is still reachable. */
+    static struct settings settings;
+    static struct daemon d = {.settings = &settings};
+    static uv_loop_t loop;
+    static uv_async_t async;
     struct err e;
 
     settings_init(&settings);

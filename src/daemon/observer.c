@@ -25,8 +25,10 @@ struct observer {
     pthread_t thread;
 };
 
+/* On its way to the loop; the observer may have ended when it arrives. */
 struct seen {
-    struct observer *observer;
+    observer_fn *fn;
+    void *arg;
     struct observation *seen;
     size_t count;
     int64_t wall_ms;
@@ -37,7 +39,7 @@ static void deliver(void *arg)
 {
     struct seen *s = arg;
 
-    s->observer->fn(s->observer->arg, s->seen, s->count, s->wall_ms, s->mono_ns);
+    s->fn(s->arg, s->seen, s->count, s->wall_ms, s->mono_ns);
     free(s);
 }
 
@@ -47,7 +49,8 @@ static void look(struct observer *o)
     struct seen *s = x_calloc(1, sizeof *s);
     struct err e;
 
-    s->observer = o;
+    s->fn = o->fn;
+    s->arg = o->arg;
     s->wall_ms = clock_wall_ms();
     s->mono_ns = clock_mono_ns();
     if (o->driver->list(o->handle, &op, &s->seen, &s->count, &e) < 0) {

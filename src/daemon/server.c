@@ -346,9 +346,9 @@ static void take_lines(struct client *c)
 {
     size_t done = 0;
 
-    while (!c->raw && may_read(c)) {
+    while (!c->raw && c->line.len > done && may_read(c)) {
         char *start = c->line.data + done;
-        char *end = c->line.len > done ? memchr(start, '\n', c->line.len - done) : NULL;
+        char *end = memchr(start, '\n', c->line.len - done);
         if (!end || (size_t)(end - start) > JSON_LINE_MAX)
             break;
         done = (size_t)(end - c->line.data) + 1;

@@ -74,6 +74,8 @@ void bench_close(struct bench *b)
     struct err e;
 
     bench_kill(b);
+    if (getenv("BENCH_KEEP"))
+        return; /* to look at what a failed test left */
     assert_int_equal(fs_remove_tree(AT_FDCWD, b->dir, &e), 0);
 }
 
@@ -354,6 +356,8 @@ static json_t *call_with(const struct bench *b, const char *call, const char *ar
     conn_close(&c);
     return answer;
 }
+
+static char *formatted(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
 static char *formatted(const char *fmt, va_list ap)
 {

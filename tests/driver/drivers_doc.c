@@ -52,10 +52,14 @@ static const struct {
     MEMBER(console, "its console, both ways"),
     MEMBER(memory, "change its memory while it runs"),
     MEMBER(vcpus, "change its processors while it runs"),
+    MEMBER(vcpu_list, "its processors and where they run"),
+    MEMBER(vcpu_pin, "choose the host's processors for them"),
     MEMBER(attach, "add a device while it runs"),
     MEMBER(detach, "take a device away while it runs"),
+    MEMBER(medium, "change the disc in a drive"),
     MEMBER(sysrq, "send it a SysRq key"),
     MEMBER(trigger, "send it an event"),
+    MEMBER(stats, "counters of its disks and network interfaces"),
     MEMBER(check, "look at a config before anything is made"),
 };
 

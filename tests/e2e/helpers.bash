@@ -108,12 +108,13 @@ daemon_gone()
     ! kill -0 "$daemon_pid" 2>/dev/null
 }
 
-# stop_daemon: in order; its exit status is returned.
+# stop_daemon: in order; its exit status is returned. It may need ten seconds to undo what hangs.
 stop_daemon()
 {
     local pid=$daemon_pid
-    daemon_pid=
     kill -TERM "$pid"
+    wait_for 20 daemon_gone
+    daemon_pid=
     wait "$pid"
 }
 

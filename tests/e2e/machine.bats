@@ -84,7 +84,7 @@ TEXT
     cat >"$place/web1.cfg" <<TEXT
 name = "web1"
 memory = 96
-disk = [ "boot.qcow2,qcow2,vda,w", "target=data.raw, format=raw, vdev=vdb, access=r" ]
+disk = [ "boot.qcow2,qcow2,vda,w", "format=raw, vdev=vdb, access=r, target=data.raw" ]
 reeve_accel = "tcg"
 TEXT
     local before size
@@ -123,7 +123,7 @@ TEXT
         dd of="$place/cd.iso" bs=1 seek=32808 conv=notrunc status=none
     make_config ide 'disk = [ "cd.iso,raw,hdc:cdrom,r" ]'
     make_config scsi 'reeve_machine = "q35"' \
-        'disk = [ "target=cd.iso, format=raw, vdev=sda, access=r, devtype=cdrom" ]'
+        'disk = [ "format=raw, vdev=sda, access=r, devtype=cdrom, target=cd.iso" ]'
     run_guest ide
     ask ide cdrom "cdrom 524288 bytes, label 'REEVE_CD'"
     reeve destroy ide

@@ -111,7 +111,7 @@ static void add_screen(struct args *a, const struct launch *l)
         return;
     /* It gets its socket over QMP (display-update): an address here would have to be a path. */
     option(a, "-vnc", "none");
-    option(a, "-device", "%s", l->machine->video);
+    option(a, "-device", "%s%s", l->machine->video, l->machine->video_place);
 }
 
 /* ---- control ---- */
@@ -186,29 +186,59 @@ static void add_panic(struct args *a, const struct launch *l)
         option(a, "-device", "%s", l->machine->panic);
 }
 
+/* Always, so that any guest's memory can be changed, and so that a saved one has the same devices
+ * whatever its figures were. */
 static void add_balloon(struct args *a, const struct launch *l)
 {
-    if (l->args->conf->max_memory_kib > l->args->conf->memory_kib)
-        option(a, "-device", "%s,id=balloon", l->machine->balloon);
+    option(a, "-device", "%s,id=balloon%s", l->machine->balloon, l->machine->balloon_place);
+}
+
+/* See place.h. Eight to a slot. */
+static void add_ports(struct args *a, const struct launch *l)
+{
+    const struct machine *m = l->machine;
+
+    for (unsigned i = 0; m->root_ports && i < m->places; i++)
+        option(
+            a, "-device",
+            "pcie-root-port,id=port%u,bus=pcie.0,multifunction=on,addr=0x%x.%u,chassis=%u,slot=%u",
+            i, m->first_slot + i / 8, i % 8, i + 1, i + 1);
+}
+
+static void add_place(struct str *device, const struct launch *l, int place)
+{
+    char bus[16], addr[16];
+
+    if (place < 0)
+        return;
+    place_bus(l->machine, place, bus, addr);
+    str_addf(device, ",bus=%s,addr=%s", bus, addr);
 }
 
 static void add_scsi(struct args *a, const struct launch *l)
 {
-    if (l->has_scsi)
-        option(a, "-device", "%s,id=scsi", l->machine->scsi);
+    AUTO_STR struct str device = {0};
+
+    if (!l->has_scsi)
+        return;
+    str_addf(&device, "%s,id=" PLACE_SCSI, l->machine->scsi);
+    add_place(&device, l, l->scsi_place);
+    option(a, "-device", "%s", device.data);
 }
 
 /* The image: the descriptor as a node, and a node for its format, which is never guessed. */
-static void add_image(struct args *a, const struct launch_disk *disk, size_t i)
+static void add_image(struct args *a, const struct launch_disk *disk)
 {
+    const char *vdev = disk->conf->vdev;
     const char *read_only = disk->conf->read_only || disk->conf->cdrom ? "on" : "off";
 
-    add_fdset(a, disk->fd);
-    option(a, "-blockdev", "driver=%s,node-name=file%zu,filename=/dev/fdset/%d,read-only=%s%s",
-           disk->host_device ? "host_device" : "file", i, disk->fd, read_only,
+    /* By its name it is found when it is taken away (disk.h). */
+    option(a, "-add-fd", "set=%d,fd=%d,opaque=disk-%s", disk->fd, disk->fd, vdev);
+    option(a, "-blockdev", "driver=%s,node-name=file-%s,filename=/dev/fdset/%d,read-only=%s%s",
+           disk->host_device ? "host_device" : "file", vdev, disk->fd, read_only,
            disk->host_device ? "" : ",locking=on");
-    option(a, "-blockdev", "driver=%s,node-name=disk%zu,file=file%zu,read-only=%s",
-           disk->conf->format == CONF_QCOW2 ? "qcow2" : "raw", i, i, read_only);
+    option(a, "-blockdev", "driver=%s,node-name=disk-%s,file=file-%s,read-only=%s",
+           disk->conf->format == CONF_QCOW2 ? "qcow2" : "raw", vdev, vdev, read_only);
 }
 
 static void add_disk(struct args *a, const struct launch *l, size_t i)
@@ -218,10 +248,11 @@ static void add_disk(struct args *a, const struct launch *l, size_t i)
     unsigned index = disk->conf->index;
 
     if (disk->fd >= 0)
-        add_image(a, disk, i);
+        add_image(a, disk);
     switch (disk->kind) {
     case DISK_BLOCK:
         str_add(&device, l->machine->block);
+        add_place(&device, l, disk->place);
         break;
     case DISK_SCSI:
     case DISK_SCSI_CDROM:
@@ -235,7 +266,7 @@ static void add_disk(struct args *a, const struct launch *l, size_t i)
     }
     str_addf(&device, ",id=%s", disk->conf->vdev);
     if (disk->fd >= 0)
-        str_addf(&device, ",drive=disk%zu", i);
+        str_addf(&device, ",drive=disk-%s", disk->conf->vdev);
     if (disk->boot_index >= 0)
         str_addf(&device, ",bootindex=%d", disk->boot_index);
     option(a, "-device", "%s", device.data);
@@ -253,10 +284,12 @@ static void add_nic(struct args *a, const struct launch *l, size_t i)
     AUTO_STR struct str device = {0};
 
     if (nic->tap >= 0)
-        option(a, "-netdev", "tap,id=net%zu,fd=%d", i, nic->tap);
+        option(a, "-netdev", "tap,id=net-%s,fd=%d", nic->id, nic->tap);
     else
-        option(a, "-netdev", "user,id=net%zu", i);
-    str_addf(&device, "%s,id=nic%zu,netdev=net%zu,mac=%s", nic->device, i, i, l->args->macs[i]);
+        option(a, "-netdev", "user,id=net-%s", nic->id);
+    str_addf(&device, "%s,id=%s,netdev=net-%s,mac=%s", nic->device, nic->id, nic->id,
+             l->args->macs[i]);
+    add_place(&device, l, nic->place);
     if (nic->boot_index >= 0)
         str_addf(&device, ",bootindex=%d", nic->boot_index);
     else if (nic->pci_rom)
@@ -279,9 +312,9 @@ static void add_incoming(struct args *a, const struct launch *l)
 /* In this order on the command line. The order of the devices is that of their places on the bus:
  * a change here makes images of before unloadable. */
 static void (*const rows[])(struct args *a, const struct launch *l) = {
-    add_name,    add_uuid,  add_bare,   add_ends,     add_memory,   add_machine, add_accel,
-    add_cpu,     add_clock, add_screen, add_monitors, add_kernel,   add_console, add_panic,
-    add_balloon, add_scsi,  add_disks,  add_nics,     add_incoming,
+    add_name,    add_uuid,  add_bare,   add_ends,     add_memory, add_machine,  add_accel,
+    add_cpu,     add_clock, add_screen, add_monitors, add_kernel, add_console,  add_panic,
+    add_balloon, add_ports, add_scsi,   add_disks,    add_nics,   add_incoming,
 };
 
 char **argv_build(const char *binary, const struct launch *launch)

@@ -91,7 +91,8 @@ int host_open(const struct driver_options *options, struct driver_handle **ret, 
         err_errno(e, ERR_FAILED, errno, "cannot open the folder %s", h->dir);
         goto fail;
     }
-    h->observer = observer_new();
+    if (observer_new(h->dir, &h->observer, e) < 0)
+        goto fail;
     *ret = h;
     return 0;
 fail:

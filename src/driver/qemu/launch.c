@@ -78,7 +78,8 @@ static int plan_disks(struct launch *l, struct err *e)
     l->disks = x_calloc(conf->disk_count + 1, sizeof *l->disks);
     for (size_t i = 0; i < conf->disk_count; i++) {
         struct launch_disk *disk = &l->disks[l->disk_count++];
-        *disk = (struct launch_disk){.conf = &conf->disks[i], .fd = -1, .boot_index = -1};
+        *disk =
+            (struct launch_disk){.conf = &conf->disks[i], .fd = -1, .boot_index = -1, .place = -1};
         if (disk_kind(l->machine, disk->conf, &disk->kind, e) < 0)
             return -1;
         l->has_scsi = l->has_scsi || disk->kind == DISK_SCSI || disk->kind == DISK_SCSI_CDROM;
@@ -132,7 +133,8 @@ static int plan_nic(struct launch *l, const struct conf_vif *vif, struct err *e)
                       "is only with bridge=",
                       vif->ifname);
     *nic = (struct launch_nic){
-        .conf = vif, .tap = -1, .boot_index = -1, .pci_rom = l->machine->pci_nics};
+        .conf = vif, .tap = -1, .boot_index = -1, .place = -1, .pci_rom = l->machine->pci_nics};
+    place_nic_id(l->args->macs[l->nic_count - 1], nic->id);
     nic->device = models[i].device ? models[i].device : l->machine->net;
     return 0;
 }
@@ -241,6 +243,30 @@ static int plan(struct launch *l, struct err *e)
     return 0;
 }
 
+int launch_place(struct launch *l, struct err *e)
+{
+    const struct machine *m = l->machine;
+
+    if (m->places == 0)
+        return 0;
+    /* A controller whose last disk was taken away is still there in the saved guest. */
+    l->has_scsi = l->has_scsi || place_find(&l->places, PLACE_SCSI) >= 0;
+    for (size_t i = 0; i < l->disk_count; i++) {
+        struct launch_disk *disk = &l->disks[i];
+        if (disk->kind == DISK_BLOCK &&
+            place_take(&l->places, m, disk->conf->vdev, disk->conf->index, &disk->place, e) < 0)
+            return err_wrap(e, "disk");
+    }
+    for (size_t i = 0; i < l->nic_count; i++) {
+        struct launch_nic *nic = &l->nics[i];
+        if (place_take(&l->places, m, nic->id, place_wish_nic(m, i), &nic->place, e) < 0)
+            return err_wrap(e, "vif");
+    }
+    if (l->has_scsi && place_take(&l->places, m, PLACE_SCSI, m->places / 2, &l->scsi_place, e) < 0)
+        return err_wrap(e, "disk");
+    return 0;
+}
+
 int launch_init(struct launch *ret, const struct create_args *args, struct err *e)
 {
     struct launch l = {.args = args,
@@ -251,7 +277,8 @@ int launch_init(struct launch *ret, const struct create_args *args, struct err *
                        .journal = -1,
                        .journal_log = -1,
                        .kernel = -1,
-                       .ramdisk = -1};
+                       .ramdisk = -1,
+                       .scsi_place = -1};
 
     if (plan(&l, e) < 0) {
         launch_finish(&l);

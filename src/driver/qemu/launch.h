@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "core/driver.h"
 #include "driver/qemu/machine.h"
+#include "driver/qemu/place.h"
 
 enum disk_kind { DISK_BLOCK, DISK_SCSI, DISK_SCSI_CDROM, DISK_IDE_CDROM };
 
@@ -20,6 +21,7 @@ struct launch_disk {
     int fd;
     bool host_device; /* a block device of the host, not a file */
     int boot_index;   /* -1: not booted from */
+    int place;        /* -1: it is on a controller, or the machine has no places */
 };
 
 enum serial_kind { SERIAL_CONSOLE, SERIAL_FILE, SERIAL_SOCKET };
@@ -36,6 +38,8 @@ struct launch_nic {
     bool pci_rom;                /* it can carry a boot ROM, which is left out unless needed */
     int tap;
     int boot_index;
+    int place;             /* -1: the machine has no places */
+    char id[PLACE_ID_MAX]; /* QEMU's for the device */
 };
 
 struct launch {
@@ -53,6 +57,8 @@ struct launch {
     struct launch_nic *nics; /* owned */
     size_t nic_count;
     bool has_scsi;
+    int scsi_place;
+    struct places places; /* given: those of a saved guest; launch_place adds the rest */
     bool has_console;
     int control, events, journal, journal_log, kernel, ramdisk;
 };
@@ -60,6 +66,8 @@ struct launch {
 /* Fills in all but the descriptors and machine_name, accel, cpu. ERR_UNSUPPORTED or ERR_BAD_CONFIG
  * for what this machine cannot have. Opens nothing. On failure nothing is to be freed. */
 int launch_init(struct launch *ret, const struct create_args *args, struct err *e) MUST_CHECK;
+/* Gives each device its place. ERR_UNSUPPORTED when there are not enough. */
+int launch_place(struct launch *launch, struct err *e) MUST_CHECK;
 void launch_finish(struct launch *launch);
 
 #endif

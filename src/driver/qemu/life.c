@@ -257,6 +257,7 @@ int life_platform(struct driver_handle *h, const struct domain_ref *ref, char **
     str_copy(platform.machine, sizeof platform.machine, meta.machine);
     str_copy(platform.accel, sizeof platform.accel, meta.accel);
     str_copy(platform.cpu, sizeof platform.cpu, meta.cpu);
+    platform.places = meta.places;
     *ret = platform_text(&platform);
     return 0;
 }

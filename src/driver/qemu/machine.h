@@ -23,9 +23,15 @@ struct machine {
     unsigned cdrom_units;
     const char *video;
     const char *panic; /* tells us of a guest's panic */
-    bool pci_nics;     /* e1000 and rtl8139 fit in */
-    bool needs_kernel; /* its firmware boots no disk */
-    bool slow_clock;   /* see argv.c, cmdline */
+    /* place.h: how many there are; 0: it has no PCI and no device comes later */
+    unsigned places;
+    unsigned first_slot; /* of the places on pc, of the root ports on q35 */
+    bool root_ports;
+    const char *video_place;   /* with a leading comma */
+    const char *balloon_place; /* the same; "" for none */
+    bool pci_nics;             /* e1000 and rtl8139 fit in */
+    bool needs_kernel;         /* its firmware boots no disk */
+    bool slow_clock;           /* see argv.c, cmdline */
 };
 
 /* The row of a kind; that of a versioned name ("pc-q35-7.2"), or NULL. */

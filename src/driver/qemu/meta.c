@@ -16,7 +16,7 @@
 enum { META_FILE_MAX = 16384 };
 
 /* One row a member of the file; `max` is the size of a text's array. */
-enum kind { TEXT, UNSIGNED, U64, PID, BOOL };
+enum kind { TEXT, UNSIGNED, U64, PID, BOOL, PLACES };
 #define AT(member) offsetof(struct meta, member)
 #define SIZE(member) sizeof(((struct meta *)NULL)->member)
 static const struct row {
@@ -38,6 +38,7 @@ static const struct row {
     {"accel",          TEXT,     AT(accel),          SIZE(accel)   },
     {"cpu",            TEXT,     AT(cpu),            SIZE(cpu)     },
     {"qemu",           TEXT,     AT(qemu),           SIZE(qemu)    },
+    {"places",         PLACES,   AT(places),         0             },
     {"vnc",            TEXT,     AT(vnc),            SIZE(vnc)     },
     {"console",        BOOL,     AT(console),        0             },
     {"reboots",        BOOL,     AT(reboots),        0             },
@@ -56,6 +57,11 @@ static json_t *row_json(const struct row *row, const struct meta *meta)
         return json_integer((json_int_t) * (const uint64_t *)(const void *)at);
     case PID:
         return json_integer(*(const pid_t *)(const void *)at);
+    case PLACES: {
+        char text[PLACES_TEXT_MAX];
+        places_text((const struct places *)(const void *)at, text);
+        return json_string(text);
+    }
     case BOOL:
         return json_boolean(*(const bool *)(const void *)at);
     }
@@ -66,6 +72,7 @@ static bool row_read(const struct row *row, const json_t *value, struct meta *me
 {
     char *at = (char *)meta + row->at;
     json_int_t number = json_integer_value(value);
+    struct err e;
 
     switch (row->kind) {
     case TEXT:
@@ -79,6 +86,9 @@ static bool row_read(const struct row *row, const json_t *value, struct meta *me
     case PID:
         *(pid_t *)(void *)at = (pid_t)number;
         return json_is_integer(value) && number > 1 && number <= INT32_MAX;
+    case PLACES:
+        return json_is_string(value) &&
+               places_parse(json_string_value(value), (struct places *)(void *)at, &e) == 0;
     case BOOL:
         *(bool *)(void *)at = json_is_true(value);
         return json_is_boolean(value);

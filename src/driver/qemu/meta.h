@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "core/driver.h"
+#include "driver/qemu/place.h"
 
 enum { META_MACHINE_MAX = 64, META_VERSION_MAX = 32 };
 
@@ -26,6 +27,7 @@ struct meta {
     char accel[8];                  /* "kvm", "tcg" */
     char cpu[16];                   /* "host", "max" */
     char qemu[META_VERSION_MAX];    /* "7.2.22" */
+    struct places places;           /* of its devices */
     char vnc[OBSERVATION_VNC_MAX];  /* "" for none */
     bool console;                   /* console.sock is there */
     bool reboots;                   /* a guest that reboots itself comes up again by itself */

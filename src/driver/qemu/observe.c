@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ struct watched {
 struct observer {
     struct list domains; /* watched.link */
     int epoll;           /* owned */
+    int inotify;         /* owned; of the folder of folders: domains that come and go */
     bool changed;        /* an event came while list was reading answers */
 };
 
@@ -54,15 +56,6 @@ static const char *const telling[] = {
     "SUSPEND",        "SUSPEND_DISK",   "WAKEUP",   "GUEST_PANICKED", "GUEST_CRASHLOADED",
     "BLOCK_IO_ERROR", "BALLOON_CHANGE", "WATCHDOG", "MIGRATION",
 };
-
-struct observer *observer_new(void)
-{
-    struct observer *observer = x_calloc(1, sizeof *observer);
-
-    list_init(&observer->domains);
-    observer->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return observer;
-}
 
 static int add_to_epoll(struct observer *observer, int fd, struct watched *w)
 {
@@ -99,13 +92,36 @@ static void watched_free(struct observer *observer, struct watched *w)
     free(w);
 }
 
+/* A domain comes with a touch of the folder (start.c), once its own is whole, and goes with the
+ * removal of its own. */
+int observer_new(const char *dir, struct observer **ret, struct err *e)
+{
+    struct observer *observer = x_calloc(1, sizeof *observer);
+
+    list_init(&observer->domains);
+    observer->epoll = epoll_create1(EPOLL_CLOEXEC);
+    observer->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (observer->epoll < 0 || observer->inotify < 0 ||
+        inotify_add_watch(observer->inotify, dir, IN_ATTRIB | IN_DELETE | IN_MOVED_FROM) < 0 ||
+        add_to_epoll(observer, observer->inotify, NULL) < 0) {
+        err_errno(e, ERR_FAILED, errno, "cannot watch the folder %s", dir);
+        observer_free(observer);
+        return -1;
+    }
+    *ret = observer;
+    return 0;
+}
+
 void observer_free(struct observer *observer)
 {
     if (!observer)
         return;
     LIST_EACH (&observer->domains, w, struct watched, link)
         watched_free(observer, w);
-    close(observer->epoll);
+    if (observer->inotify >= 0)
+        close(observer->inotify);
+    if (observer->epoll >= 0)
+        close(observer->epoll);
     free(observer);
 }
 
@@ -341,6 +357,16 @@ int observe_list(struct driver_handle *h, const struct op *op, struct observatio
 
 /* ---- watch ---- */
 
+static bool drain_inotify(const struct observer *observer)
+{
+    char buf[4096];
+    bool any = false;
+
+    while (read(observer->inotify, buf, sizeof buf) > 0)
+        any = true;
+    return any;
+}
+
 /* Which of a domain's two descriptors it was is asked of them: reading one that has nothing costs
  * nothing. */
 static bool handle(struct observer *observer, struct watched *w)
@@ -366,8 +392,10 @@ static int drain_events(struct observer *observer, bool *ret_changed, struct err
 
     if (n < 0 && errno != EINTR)
         return err_errno(e, ERR_FAILED, errno, "cannot wait for QEMU");
-    for (int i = 0; i < n; i++)
-        *ret_changed = handle(observer, ready[i].data.ptr) || *ret_changed;
+    for (int i = 0; i < n; i++) {
+        struct watched *w = ready[i].data.ptr;
+        *ret_changed = (w ? handle(observer, w) : drain_inotify(observer)) || *ret_changed;
+    }
     return 0;
 }
 

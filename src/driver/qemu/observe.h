@@ -7,7 +7,8 @@
 
 struct observer;
 
-struct observer *observer_new(void);
+/* dir is RUN_DIR/qemu, and must be there. ERR_FAILED. */
+int observer_new(const char *dir, struct observer **ret, struct err *e) MUST_CHECK;
 void observer_free(struct observer *observer); /* also NULL */
 
 /* `list` and `watch` of core/driver.h. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a restore must have alike, as one line: "qemu-7.2.22 machine=pc-i440fx-7.2 accel=tcg
- * cpu=max". */
+ * cpu=max places=vda:0", the last as of place.h. */
 #ifndef DRIVER_QEMU_PLATFORM_H
 #define DRIVER_QEMU_PLATFORM_H
 
@@ -12,6 +12,7 @@ struct platform {
     char machine[META_MACHINE_MAX];
     char accel[8];
     char cpu[16];
+    struct places places;
 };
 
 /* Owned by the caller. */

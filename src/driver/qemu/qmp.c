@@ -202,6 +202,12 @@ int qmp_run(struct qmp *q, const char *command, json_t *arguments, const struct 
     return run(q, command, arguments, -1, op, ret, e);
 }
 
+int qmp_run_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd,
+                    const struct op *op, json_t **ret, struct err *e)
+{
+    return run(q, command, arguments, fd, op, ret, e);
+}
+
 int qmp_give_fd(struct qmp *q, const char *name, int fd, const struct op *op, struct err *e)
 {
     return run(q, "getfd", json_pack("{s:s}", "fdname", name), fd, op, NULL, e);

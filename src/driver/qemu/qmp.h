@@ -54,6 +54,10 @@ int qmp_run(struct qmp *q, const char *command, json_t *arguments, const struct 
 int qmp_give_fd(struct qmp *q, const char *name, int fd, const struct op *op,
                 struct err *e) MUST_CHECK;
 
+/* qmp_run with a descriptor passed along (add-fd). fd stays the caller's. */
+int qmp_run_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd,
+                    const struct op *op, json_t **ret, struct err *e) MUST_CHECK;
+
 /* Awaits the next event, of those kept first. *ret is a new reference: {"event": NAME, "data":
  * {...}}. Errors as of qmp_open; `phase` names the wait. */
 int qmp_event(struct qmp *q, const struct op *op, const char *phase, json_t **ret,

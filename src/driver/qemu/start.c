@@ -115,6 +115,9 @@ static int decide(struct start *s, struct err *e)
         return -1;
     if ((s->args->platform ? take_platform(s, e) : choose_platform(s, e)) < 0)
         return -1;
+    s->launch.places = s->platform.places;
+    if (launch_place(&s->launch, e) < 0)
+        return -1;
     s->launch.machine_name = s->platform.machine;
     s->launch.accel = s->platform.accel;
     s->launch.cpu = s->platform.cpu;
@@ -381,6 +384,7 @@ static int write_meta(struct start *s, struct observation *ret, struct err *e)
     str_copy(meta.accel, sizeof meta.accel, p->accel);
     str_copy(meta.cpu, sizeof meta.cpu, p->cpu);
     str_copy(meta.qemu, sizeof meta.qemu, p->qemu);
+    meta.places = s->launch.places;
     if (conf->vnc) {
         AUTO_FREE char *path = x_asprintf("%s/%s/%s", s->h->dir, meta.ref.uuid, FOLDER_VNC);
         if (!str_copy(meta.vnc, sizeof meta.vnc, path))
@@ -391,6 +395,8 @@ static int write_meta(struct start *s, struct observation *ret, struct err *e)
         return -1;
     observation_init(ret, &meta);
     observation_set_status(ret, s->dirfd, status);
+    /* A touch tells the observer that there is one more; a touch that fails is the next look's. */
+    futimens(s->h->dirfd, NULL);
     return 0;
 }
 

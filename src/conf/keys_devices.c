@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Keys: Devices of a Xen guest beside disks and network interfaces. */
+#include "conf/keys.h"
+#include "conf/spec_kinds.h"
+
+/* The tables are laid out by hand. */
+/* clang-format off */
+static const struct keys_word_row gfx_words[] = {
+    {"0", CONF_GFX_OFF},
+    {"default", CONF_GFX_DEFAULT},
+    {"1", CONF_GFX_DEFAULT},
+    {"igd", CONF_GFX_IGD},
+    {0},
+};
+
+static const struct keys_word_row tees[] = {
+    {"none", CONF_TEE_NONE},
+    {"optee", CONF_TEE_OPTEE},
+    {"ffa", CONF_TEE_FFA},
+    {0},
+};
+
+static const struct keys_word_row scis[] = {
+    {"none", CONF_SCI_NONE},
+    {"scmi_smc", CONF_SCI_SCMI},
+    {0},
+};
+
+static const struct key rows[] = {
+    {"vtpm", &keys_specs, KEYS_AT(dev.vtpm), .acts = KEYS_ON_XEN, .spec = &spec_vtpm,
+     .example = "['backend=vtpm1,uuid=ac0a5b9e-cbe2-4c07-b43b-1d69e46fb839']",
+     .help = "Virtual TPMs",
+     .refused = "the guest would lack its TPM"},
+    {"p9", &keys_specs, KEYS_AT(dev.p9), .acts = KEYS_ON_XEN, .spec = &spec_p9,
+     .example = "['tag=share,security_model=none,path=/srv/share']",
+     .help = "Folders of the host shared by 9p",
+     .refused = "the guest would lack the folders"},
+    {"pvcalls", &keys_specs, KEYS_AT(dev.pvcalls), .acts = KEYS_ON_XEN, .spec = &spec_pvcalls,
+     .example = "['backend=0']",
+     .help = "Sockets served by the host",
+     .refused = "the guest would lack its sockets"},
+    {"vfb", &keys_specs, KEYS_AT(dev.vfb), .acts = KEYS_ON_XEN, .spec = &spec_vfb,
+     .example = "['vnc=1,vnclisten=127.0.0.1,vncdisplay=3,keymap=de']",
+     .help = "Paravirtual framebuffers; vnc = 1 gives a graphical console"},
+    {"channel", &keys_specs, KEYS_AT(dev.channel), .acts = KEYS_ON_XEN, .spec = &spec_channel,
+     .example = "['name=org.example.agent.0,connection=socket,path=/run/agent']",
+     .help = "Channels between guest and host"},
+    {"usbctrl", &keys_specs, KEYS_AT(dev.usbctrl), .acts = KEYS_ON_XEN, .spec = &spec_usbctrl,
+     .example = "['type=devicemodel,version=2,ports=6']",
+     .help = "USB controllers"},
+    {"usbdev", &keys_specs, KEYS_AT(dev.usbdev), .acts = KEYS_ON_XEN, .spec = &spec_usbdev,
+     .example = "['type=hostdev,hostbus=1,hostaddr=3,controller=0,port=2']",
+     .help = "USB devices of the host",
+     .refused = "the guest would lack the devices"},
+    {"pci", &keys_specs, KEYS_AT(dev.pci), .acts = KEYS_ON_XEN, .spec = &spec_pci,
+     .example = "['03:00.0', '0000:04:00.1@1f,permissive=1,rdm_policy=relaxed']",
+     .help = "PCI devices of the host",
+     .refused = "the guest would lack the devices"},
+    {"pci_permissive", &keys_flag, KEYS_AT(dev.pci_permissive), .acts = KEYS_ON_XEN, .def = "0",
+     .later = true,
+     .help = "PCI: lets the guest write all of the configuration space"},
+    {"pci_msitranslate", &keys_flag, KEYS_AT(dev.pci_msitranslate), .acts = KEYS_ON_XEN,
+     .def = "0", .later = true,
+     .help = "PCI: translates MSI to INTx"},
+    {"pci_seize", &keys_flag, KEYS_AT(dev.pci_seize), .acts = KEYS_ON_XEN, .def = "0",
+     .later = true,
+     .help = "PCI: takes the device from its driver"},
+    {"pci_power_mgmt", &keys_flag, KEYS_AT(dev.pci_power_mgmt), .acts = KEYS_ON_XEN, .def = "0",
+     .later = true,
+     .help = "PCI: lets the guest manage power"},
+    {"gfx_passthru", &keys_choice, KEYS_AT(dev.gfx_passthru), .acts = KEYS_ON_XEN,
+     .words = gfx_words, .def = "0", .later = true,
+     .help = "Passes the host's graphics card through",
+     .refused = "the guest would lack the card"},
+    {"dtdev", &keys_list, KEYS_AT(dev.dtdev), .acts = KEYS_ON_XEN,
+     .example = "['/soc/serial@1000']",
+     .help = "Devices of the host by device tree path",
+     .refused = "the guest would lack the devices"},
+    {"ioports", &keys_specs, KEYS_AT(dev.ioports), .acts = KEYS_ON_XEN, .spec = &spec_ioports,
+     .example = "['2f8-2ff', '3f8']",
+     .help = "I/O ports of the host",
+     .refused = "the guest would lack the ports"},
+    {"iomem", &keys_specs, KEYS_AT(dev.iomem), .acts = KEYS_ON_XEN, .spec = &spec_iomem,
+     .example = "['fd000,10@c0000', 'fe000,1']",
+     .help = "I/O memory of the host",
+     .refused = "the guest would lack the memory"},
+    {"irqs", &keys_specs, KEYS_AT(dev.irqs), .acts = KEYS_ON_XEN, .spec = &spec_irqs,
+     .example = "[5, 32]",
+     .help = "Interrupts of the host",
+     .refused = "the guest would lack the interrupts"},
+    {"vdispl", &keys_specs, KEYS_AT(dev.vdispl), .acts = KEYS_ON_XEN, .spec = &spec_vdispl,
+     .example = "['connectors=id0:1920x1080;id1:800x600,be-alloc=1']",
+     .help = "Paravirtual displays"},
+    {"vsnd", &keys_vsnd, KEYS_AT(dev.vsnd), .acts = KEYS_ON_XEN,
+     .example = "[['CARD, short-name=Main', 'PCM, name=Main', 'STREAM, unique-id=0, type=p']]",
+     .help = "Paravirtual sound cards"},
+    {"vkb", &keys_specs, KEYS_AT(dev.vkb), .acts = KEYS_ON_XEN, .spec = &spec_vkb,
+     .example = "['unique-id=k1,backend-type=qemu,feature-multi-touch=1,width=1024']",
+     .help = "Paravirtual keyboards"},
+    {"virtio", &keys_specs, KEYS_AT(dev.virtio), .acts = KEYS_ON_XEN, .spec = &spec_virtio,
+     .example = "['type=virtio,transport=mmio']",
+     .help = "Virtio devices served elsewhere",
+     .refused = "the guest would lack the devices"},
+    {"tee", &keys_choice, KEYS_AT(dev.tee), .acts = KEYS_ON_XEN, .words = tees, .def = "none",
+     .later = true,
+     .help = "Trusted execution environment on Arm"},
+    {"arm_sci", &keys_choice, KEYS_AT(dev.arm_sci), .acts = KEYS_ON_XEN, .words = scis,
+     .def = "none", .later = true,
+     .help = "System control interface on Arm"},
+};
+/* clang-format on */
+
+const struct keys_table keys_devices = KEYS_TABLE(rows);

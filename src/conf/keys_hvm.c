@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Keys: The platform that a Xen HVM or PVH guest sees. */
+#include "conf/keys.h"
+
+/* The tables are laid out by hand. */
+/* clang-format off */
+static const struct keys_word_row hdtypes[] = {
+    {"ide", CONF_HDTYPE_IDE},
+    {"ahci", CONF_HDTYPE_AHCI},
+    {0},
+};
+
+static const struct keys_word_row altp2ms[] = {
+    {"disabled", CONF_ALTP2M_DISABLED},
+    {"mixed", CONF_ALTP2M_MIXED},
+    {"external", CONF_ALTP2M_EXTERNAL},
+    {"limited", CONF_ALTP2M_LIMITED},
+    {"0", CONF_ALTP2M_DISABLED},
+    {"1", CONF_ALTP2M_MIXED},
+    {"2", CONF_ALTP2M_EXTERNAL},
+    {"3", CONF_ALTP2M_LIMITED},
+    {0},
+};
+
+static const struct keys_word_row genids[] = {
+    {"generate", CONF_GENID_GENERATE},
+    {"none", CONF_GENID_NONE},
+    {0},
+};
+
+static const struct keys_word_row tsc_modes[] = {
+    {"default", CONF_TSC_DEFAULT},
+    {"always_emulate", CONF_TSC_ALWAYS_EMULATE},
+    {"native", CONF_TSC_NATIVE},
+    {"native_paravirt", CONF_TSC_NATIVE_PARAVIRT},
+    {"0", CONF_TSC_DEFAULT},
+    {"1", CONF_TSC_ALWAYS_EMULATE},
+    {"2", CONF_TSC_NATIVE},
+    {"3", CONF_TSC_NATIVE_PARAVIRT},
+    {0},
+};
+
+static const struct keys_word_row timer_modes[] = {
+    {"delay_for_missed_ticks", CONF_TIMER_DELAY_FOR_MISSED_TICKS},
+    {"no_delay_for_missed_ticks", CONF_TIMER_NO_DELAY_FOR_MISSED_TICKS},
+    {"no_missed_ticks_pending", CONF_TIMER_NO_MISSED_TICKS_PENDING},
+    {"one_missed_tick_pending", CONF_TIMER_ONE_MISSED_TICK_PENDING},
+    {"0", CONF_TIMER_DELAY_FOR_MISSED_TICKS},
+    {"1", CONF_TIMER_NO_DELAY_FOR_MISSED_TICKS},
+    {"2", CONF_TIMER_NO_MISSED_TICKS_PENDING},
+    {"3", CONF_TIMER_ONE_MISSED_TICK_PENDING},
+    {0},
+};
+
+static const struct keys_word_row vendors[] = {
+    {"none", CONF_VENDOR_NONE},
+    {"xenserver", CONF_VENDOR_XENSERVER},
+    {0},
+};
+
+static const struct keys_word_row viridian_groups[] = {
+    {.name = "base"},
+    {.name = "freq"},
+    {.name = "time_ref_count"},
+    {.name = "reference_tsc"},
+    {.name = "hcall_remote_tlb_flush"},
+    {.name = "apic_assist"},
+    {.name = "crash_ctl"},
+    {.name = "stimer"},
+    {.name = "synic"},
+    {.name = "hcall_ipi"},
+    {.name = "ex_processor_masks"},
+    {.name = "no_vp_limit"},
+    {.name = "cpu_hotplug"},
+    {.name = "defaults"},
+    {.name = "all"},
+    {0},
+};
+
+static const struct keys_word_row smbios_names[] = {
+    {"bios_vendor", 1},
+    {"bios_version", 1},
+    {"system_manufacturer", 1},
+    {"system_product_name", 1},
+    {"system_version", 1},
+    {"system_serial_number", 1},
+    {"baseboard_manufacturer", 1},
+    {"baseboard_product_name", 1},
+    {"baseboard_version", 1},
+    {"baseboard_serial_number", 1},
+    {"baseboard_asset_tag", 1},
+    {"baseboard_location_in_chassis", 1},
+    {"enclosure_manufacturer", 1},
+    {"enclosure_serial_number", 1},
+    {"enclosure_asset_tag", 1},
+    {"battery_manufacturer", 1},
+    {"battery_device_name", 1},
+    {"oem", 1},
+    {0},
+};
+
+static const struct key rows[] = {
+    {"hdtype", &keys_choice, KEYS_AT(hvm.hdtype), .acts = KEYS_ON_XEN, .words = hdtypes,
+     .def = "ide", .later = true,
+     .help = "Kind of the emulated disk controller"},
+    {"hap", &keys_flag, KEYS_AT(hvm.hap), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "Hardware-assisted paging"},
+    {"oos", &keys_flag, KEYS_AT(hvm.oos), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "Out-of-sync shadow page tables"},
+    {"pae", &keys_flag, KEYS_AT(hvm.pae), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "Physical address extension"},
+    {"acpi", &keys_flag, KEYS_AT(hvm.acpi), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "ACPI tables"},
+    {"acpi_s3", &keys_flag, KEYS_AT(hvm.acpi_s3), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "Sleep state S3"},
+    {"acpi_s4", &keys_flag, KEYS_AT(hvm.acpi_s4), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "Sleep state S4"},
+    {"acpi_laptop_slate", &keys_flag, KEYS_AT(hvm.acpi_laptop_slate), .acts = KEYS_ON_XEN,
+     .def = "0", .later = true,
+     .help = "Laptop or tablet switch"},
+    {"apic", &keys_flag, KEYS_AT(hvm.apic), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "Local APIC"},
+    {"nx", &keys_flag, KEYS_AT(hvm.nx), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "No-execute bit"},
+    {"hpet", &keys_flag, KEYS_AT(hvm.hpet), .acts = KEYS_ON_XEN, .def = "1", .later = true,
+     .help = "High precision event timer"},
+    {"altp2m", &keys_choice, KEYS_AT(hvm.altp2m), .acts = KEYS_ON_XEN, .words = altp2ms,
+     .def = "disabled", .later = true,
+     .help = "Alternate page tables"},
+    {"altp2mhvm", &keys_flag, KEYS_AT(hvm.altp2mhvm), .acts = KEYS_ON_XEN, .def = "0",
+     .later = true,
+     .help = "Alternate page tables, old spelling"},
+    {"altp2m_count", &keys_whole, KEYS_AT(hvm.altp2m_count), .acts = KEYS_ON_XEN, .max = 65535,
+     .help = "Number of alternate page tables"},
+    {"nestedhvm", &keys_flag, KEYS_AT(hvm.nestedhvm), .acts = KEYS_ON_XEN, .def = "0",
+     .later = true,
+     .help = "Virtualisation inside the guest"},
+    {"acpi_firmware", &keys_string, KEYS_AT(hvm.acpi_firmware), .acts = KEYS_ON_XEN, .max = 4095,
+     .help = "File with more ACPI tables"},
+    {"smbios_firmware", &keys_string, KEYS_AT(hvm.smbios_firmware), .acts = KEYS_ON_XEN,
+     .max = 4095,
+     .help = "File with SMBIOS tables"},
+    {"smbios", &keys_words, KEYS_AT(hvm.smbios), .acts = KEYS_ON_XEN, .words = smbios_names,
+     .example = "['bios_vendor=Acme', 'system_serial_number=42']",
+     .help = "SMBIOS strings"},
+    {"ms_vm_genid", &keys_choice, KEYS_AT(hvm.ms_vm_genid), .acts = KEYS_ON_XEN, .words = genids,
+     .def = "none", .later = true,
+     .help = "Generation id for Windows"},
+    {"tsc_mode", &keys_choice, KEYS_AT(hvm.tsc_mode), .acts = KEYS_ON_XEN, .words = tsc_modes,
+     .def = "default", .later = true,
+     .help = "How the time stamp counter is read"},
+    {"localtime", &keys_flag, KEYS_AT(hvm.localtime), .acts = KEYS_ON_XEN, .def = "0",
+     .later = true,
+     .help = "Clock of the guest in local time"},
+    {"rtc_timeoffset", &keys_whole, KEYS_AT(hvm.rtc_timeoffset), .acts = KEYS_ON_XEN,
+     .min = -2147483647, .max = 2147483647, .unit = "s", .def = "0", .later = true,
+     .help = "Offset of the guest's clock"},
+    {"vpt_align", &keys_flag, KEYS_AT(hvm.vpt_align), .acts = KEYS_ON_XEN, .def = "1",
+     .later = true,
+     .help = "Aligns the virtual timers"},
+    {"timer_mode", &keys_choice, KEYS_AT(hvm.timer_mode), .acts = KEYS_ON_XEN,
+     .words = timer_modes,
+     .help = "How missed ticks are made up for"},
+    {"xen_platform_pci", &keys_flag, KEYS_AT(hvm.xen_platform_pci), .acts = KEYS_ON_XEN,
+     .def = "1", .later = true,
+     .help = "The Xen platform device"},
+    {"xen_platform_pci_bar_uc", &keys_flag, KEYS_AT(hvm.xen_platform_pci_bar_uc), .acts = KEYS_ON_XEN,
+     .help = "Maps the Xen platform device uncached"},
+    {"viridian", &keys_viridian, KEYS_AT(hvm.viridian), .acts = KEYS_ON_XEN,
+     .words = viridian_groups, .example = "['defaults', '!freq']",
+     .help = "Interfaces of Hyper-V for Windows"},
+    {"hvm_pirq", &keys_flag, KEYS_AT(hvm.hvm_pirq), .acts = KEYS_ON_XEN,
+     .help = "Event channels for emulated interrupts"},
+    {"e820_host", &keys_flag, KEYS_AT(hvm.e820_host), .acts = KEYS_ON_XEN,
+     .help = "Memory map of the host in a PV guest"},
+    {"vendor_device", &keys_choice, KEYS_AT(hvm.vendor_device), .acts = KEYS_ON_XEN,
+     .words = vendors, .def = "none", .later = true,
+     .help = "Device that Windows drivers are fetched for"},
+};
+/* clang-format on */
+
+const struct keys_table keys_hvm = KEYS_TABLE(rows);

@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Jobs that are slow, fail or hang, on the null driver: nobody else waits for them.
+
+# shellcheck disable=SC2154 # make_place sets place
+
+load helpers
+
+setup()
+{
+    make_place
+    start_daemon null
+}
+
+teardown()
+{
+    clear_place
+}
+
+# null_config NAME [WORDS]
+null_config()
+{
+    printf 'name = "%s"\nmemory = 1\ncmdline = "%s"\n' "$1" "${2:-}" >"$place/$1.cfg"
+}
+
+# milliseconds COMMAND ...: how long it takes.
+milliseconds()
+{
+    local from=${EPOCHREALTIME/./}
+    "$@" >/dev/null
+    echo $(((${EPOCHREALTIME/./} - from) / 1000))
+}
+
+has_job()
+{
+    reeve show "$1" --format json | jq -e ".job.verb == \"$2\"" >/dev/null
+}
+
+@test "list and show answer while a job hangs, and while the driver hangs for one domain" {
+    null_config slow 'null.save=hang'
+    null_config deaf 'null.list=hang null.info=hang'
+    null_config other
+    reeve create "$place/slow.cfg"
+    reeve create "$place/other.cfg"
+    reeve save --no-wait slow "$place/slow.reeve"
+    wait_for 10 has_job slow save
+    local took
+    took=$(milliseconds reeve list)
+    echo "list: $took ms"
+    [ "$took" -lt 2000 ]
+    reeve pause other
+    is_state other paused
+    reeve create "$place/deaf.cfg" || true
+    took=$(milliseconds reeve list)
+    echo "list with a deaf driver: $took ms"
+    [ "$took" -lt 2000 ]
+    is_state other paused
+}
+
+@test "a second job on a domain is busy, names the first, and cancel leaves the domain as it was" {
+    null_config web1 'null.save=hang'
+    reeve create "$place/web1.cfg"
+    reeve save --no-wait web1 "$place/web1.reeve"
+    wait_for 10 has_job web1 save
+    refused 6 pause web1
+    says 'save'
+    local job
+    job=$(field web1 job.id)
+    reeve cancel "job:$job"
+    reeve wait "job:$job" --timeout 10 && return 1
+    wait_for 10 settled web1
+    assert_state web1 running
+    [ ! -e "$place/web1.reeve" ]
+    reeve pause web1
+    assert_state web1 paused
+}
+
+@test "destroy goes before a job that hangs" {
+    null_config web1 'null.save=stuck:60000'
+    reeve new "$place/web1.cfg"
+    reeve start web1
+    reeve save --no-wait web1 "$place/web1.reeve"
+    wait_for 10 has_job web1 save
+    local took
+    took=$(milliseconds reeve destroy web1)
+    echo "destroy: $took ms"
+    [ "$took" -lt 15000 ]
+    assert_state web1 halted
+}
+
+@test "several domains: all are tried, the exit status is the first failure's" {
+    null_config a
+    null_config c
+    reeve create "$place/a.cfg"
+    reeve create "$place/c.cfg"
+    local status=0
+    reeve pause a nobody c 2>"$place/err" || status=$?
+    [ "$status" -eq 3 ]
+    [ "$(wc -l <"$place/err")" -eq 1 ]
+    assert_state a paused
+    assert_state c paused
+}
+
+@test "shutdown --all: in parallel, goes on after a deaf guest, ends with a summary" {
+    null_config a
+    null_config b 'null.ignore-power'
+    null_config c
+    local name status=0
+    for name in a b c; do
+        reeve new "$place/$name.cfg"
+        reeve start "$name"
+    done
+    reeve shutdown --all --timeout 1 >"$place/out" 2>"$place/err" || status=$?
+    [ "$status" -eq 5 ]
+    assert_state a halted
+    assert_state b running
+    assert_state c halted
+    says 'b'
+    grep -hE '\b2\b.*\b1\b|\b1\b.*\b2\b|\b3\b' "$place/out" "$place/err"
+}
+
+@test "wait --for a state, and its timeout" {
+    null_config web1 'null.poweroff-after=700'
+    reeve new "$place/web1.cfg"
+    refused 5 wait web1 --for running --timeout 0.2
+    reeve start web1
+    reeve wait web1 --for halted --timeout 20
+    assert_state web1 halted
+}
+
+@test "a failing start leaves a managed domain halted and a transient one absent" {
+    null_config web1 'null.create=fail'
+    refused 1 create "$place/web1.cfg"
+    assert_state web1 absent
+    reeve new "$place/web1.cfg"
+    refused 1 start web1
+    assert_state web1 halted
+}
+
+@test "SIGTERM while a job hangs: rolled back, and the guest is as it was for the next daemon" {
+    null_config web1 'null.save=hang'
+    reeve new "$place/web1.cfg"
+    reeve start web1
+    reeve save --no-wait web1 "$place/web1.reeve"
+    wait_for 10 has_job web1 save
+    stop_daemon
+    [ ! -e "$place/web1.reeve" ]
+    start_daemon null
+    assert_state web1 running
+    settled web1
+}
