@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "conf/keys.h"
 #include "conf/place.h"
+#include "conf/rules.h"
 #include "conf/tree.h"
 
 static const char own_prefix[] = "reeve_";
@@ -215,6 +216,11 @@ static int settle_sizes(struct parse *p, struct err *e)
     struct conf *conf = p->c.conf;
     bool memory = tree_find(&p->tree, "memory") != NULL;
 
+    /* The nodes are all of the memory (xl.cfg(5), "vnuma"). */
+    if (conf->max_memory_kib == 0 && p->c.driver == KEYS_XEN)
+        for (size_t i = 0; i < conf->cpu.vnuma.count; i++)
+            conf->max_memory_kib += (uint64_t)conf->cpu.vnuma.items[i].size.value * 1024;
+
     if (conf->max_memory_kib == 0)
         conf->max_memory_kib = conf->memory_kib;
     else if (!memory)
@@ -314,7 +320,7 @@ static int check_vifs(struct parse *p, struct err *e)
 static int fill(struct parse *p, struct err *e)
 {
     if (apply_rows(p, e) < 0 || settle_sizes(p, e) < 0 || settle_type(p, e) < 0 ||
-        check_disks(p, e) < 0 || check_vifs(p, e) < 0)
+        check_disks(p, e) < 0 || check_vifs(p, e) < 0 || rules_check(&p->c, &p->tree, e) < 0)
         return -1;
     settle_cmdline(p);
     return 0;

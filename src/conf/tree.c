@@ -94,8 +94,7 @@ static int no_value(const struct parser *p, const char *key, struct err *e)
                            place_show(key, shown_key));
     if (p->token.kind == LEX_NAME && (after == '(' || after == '.'))
         return python_error(p, word, e);
-    if (str_eq(word, "True") || str_eq(word, "False") || str_eq(word, "true") ||
-        str_eq(word, "false"))
+    if (str_eq(word, "true") || str_eq(word, "false"))
         return place_error(e, &at, ERR_BAD_CONFIG, "%s is not a value; write %s", word,
                            tolower((unsigned char)word[0]) == 't' ? "1" : "0");
     if (p->token.kind == LEX_NAME)
@@ -162,8 +161,13 @@ static int parse_list(struct parser *p, const char *key, int depth, struct value
             return next(p, e);
         if (p->token.kind == LEX_END || begins_setting(p))
             break;
+        struct place item = place_of(p);
+        item.key = key;
         if (parse_value(p, key, depth + 1, add_item(ret), e) < 0 || skip_newlines(p, e) < 0)
             return -1;
+        if (ret->items[ret->count - 1].kind == VALUE_NULL)
+            return place_error(e, &item, ERR_BAD_CONFIG,
+                               "a list has no place for null; leave the item out");
         if (p->token.kind == LEX_CLOSE)
             return next(p, e);
         if (p->token.kind == LEX_END || begins_setting(p))
@@ -183,6 +187,22 @@ static int parse_list(struct parser *p, const char *key, int depth, struct value
     return place_error(e, &opened, ERR_BAD_CONFIG, "the list that begins here is not closed by ]");
 }
 
+/* Python's True, False and None, which plain configs of xm have, and null. None as a whole value
+ * says that the key is not given. */
+static int parse_constant(struct parser *p, const char *key, struct value *ret, struct err *e)
+{
+    AUTO_FREE char *word = token_text(p);
+    char after = p->lex.at < p->lex.len ? p->lex.text[p->lex.at] : '\n';
+    bool none = str_eq(word, "None") || str_eq(word, "null");
+    bool yes = str_eq(word, "True");
+
+    if (after == '(' || after == '.' || !(none || yes || str_eq(word, "False")))
+        return no_value(p, key, e);
+    ret->kind = none ? VALUE_NULL : VALUE_NUMBER;
+    ret->text = x_strdup(none ? "" : yes ? "1" : "0");
+    return next(p, e);
+}
+
 static int parse_value(struct parser *p, const char *key, int depth, struct value *ret,
                        struct err *e)
 {
@@ -198,6 +218,8 @@ static int parse_value(struct parser *p, const char *key, int depth, struct valu
         return next(p, e);
     case LEX_OPEN:
         return parse_list(p, key, depth, ret, e);
+    case LEX_NAME:
+        return parse_constant(p, key, ret, e);
     default:
         return no_value(p, key, e);
     }
@@ -368,6 +390,8 @@ static int join(struct tree *tree, struct setting *setting, struct setting *more
     struct value *to = &setting->value, *from = &more->value;
     struct place at = {.file = tree->file, .line = more->line, .key = more->key};
 
+    if (to->kind == VALUE_NULL || from->kind == VALUE_NULL)
+        return place_error(e, &at, ERR_BAD_CONFIG, "%s += with null; write = instead", more->key);
     if ((to->kind == VALUE_LIST) != (from->kind == VALUE_LIST))
         return place_error(e, &at, ERR_BAD_CONFIG, "%s += adds a %s to a %s; both must be alike",
                            more->key, from->kind == VALUE_LIST ? "list" : "single value",
@@ -445,6 +469,8 @@ int tree_fold(struct tree *tree, struct conf_warnings *warnings, struct err *e)
             count++;
         if (fold_key(tree, of, count, warnings, e) < 0)
             return -1;
+        if (of[0].value.kind == VALUE_NULL)
+            continue;
         /* The place where it is kept holds one that is done with: swap, so that each is freed. */
         struct setting done = tree->settings[kept];
         tree->settings[kept++] = of[0];
@@ -494,6 +520,9 @@ void tree_write_value(struct str *to, const struct value *value)
         return;
     case VALUE_NUMBER:
         str_add(to, value->text);
+        return;
+    case VALUE_NULL:
+        str_add(to, "null");
         return;
     case VALUE_LIST:
         break;

@@ -14,7 +14,7 @@
 
 enum { TREE_DEPTH_MAX = 16 };
 
-enum value_kind { VALUE_STRING, VALUE_NUMBER, VALUE_LIST };
+enum value_kind { VALUE_STRING, VALUE_NUMBER, VALUE_LIST, VALUE_NULL };
 
 struct value {
     enum value_kind kind;

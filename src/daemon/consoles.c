@@ -23,7 +23,7 @@ struct console {
     struct list views; /* struct console_view.link */
     uv_poll_t poll;
     int fd;
-    bool open; /* poll is initialised and fd is open */
+    bool open; /* poll is active; fd itself is closed with the handle (freed) */
     int log_fd;
     off_t log_size;
     char uuid[IDENT_UUID_LEN + 1];
@@ -58,6 +58,9 @@ static void freed(uv_handle_t *handle)
 {
     struct console *con = handle->data;
 
+    /* Not before: uv_close takes fd's number out of the epoll set once more, and that number may
+     * be a client's by then. */
+    close(con->fd);
     free(con);
 }
 
@@ -67,7 +70,6 @@ static void shut(struct console *con)
         return;
     con->open = false;
     uv_poll_stop(&con->poll);
-    close(con->fd);
 }
 
 static void end(struct console *con)

@@ -120,7 +120,10 @@ static void booleans(void **state)
     finish(&o);
     refuse("vnc = 'yes'", ERR_BAD_CONFIG, 1, "vnc", "neither 0 nor 1");
     refuse("vnc = []", ERR_BAD_CONFIG, 1, "vnc", "neither 0 nor 1");
-    refuse("vnc = True", ERR_BAD_CONFIG, 1, "vnc", "write 1");
+    refuse("vnc = true", ERR_BAD_CONFIG, 1, "vnc", "write 1");
+    refuse("vnc = True.x", ERR_BAD_CONFIG, 1, "vnc", "Python");
+    refuse("serial = ['pty', None]", ERR_BAD_CONFIG, 1, "serial", "no place for null");
+    refuse("extra = 'a'\nextra += null", ERR_BAD_CONFIG, 2, "extra", "null");
     refuse("vnc = false", ERR_BAD_CONFIG, 1, "vnc", "write 0");
 }
 

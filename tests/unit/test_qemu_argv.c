@@ -115,7 +115,7 @@ static void show(const char *path, char **ret_good, char **ret_bad)
     struct create_args args = {.conf = conf, .directory = "/", .macs = macs};
     str_copy(args.ref.name, sizeof args.ref.name, conf->name);
     str_copy(args.ref.uuid, sizeof args.ref.uuid, conf->uuid);
-    if (launch_init(&l, &args, &e) == 0) {
+    if (launch_init(&l, &args, &e) == 0 && launch_place(&l, &e) == 0) {
         *ret_good = show_args(&l, text);
         launch_finish(&l);
     } else {

@@ -23,6 +23,11 @@ static const struct {
     [CALL_SHUTDOWN] = {"shut down",             "r"     },
     [CALL_REBOOT] = {"reboot",                "r"     },
     [CALL_RESET] = {"reset",                 "rpsc"  },
+    [CALL_MEMORY] = {"change the memory of",  "rp"    },
+    [CALL_VCPUS] = {"change the CPUs of",    "rp"    },
+    [CALL_ATTACH] = {"add a device to",       "rp"    },
+    [CALL_DETACH] = {"take a device from",    "rp"    },
+    [CALL_MEDIUM] = {"change a disc of",      "rp"    },
     [CALL_INFO] = {"look at",               "rpscdb"},
     [CALL_LIST] = {"list",                  ""      },
 };

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "core/driver.h"
 #include "driver/null/enter.h"
+#include "driver/null/live.h"
 #include "driver/null/plan.h"
 #include "driver/null/sim.h"
 #include "driver/null/stream.h"
@@ -447,5 +448,12 @@ const struct driver driver_null = {
     .reboot = null_reboot,
     .reset = null_reset,
     .info = null_info,
+    .memory = live_memory,
+    .vcpus = live_vcpus,
+    .vcpu_list = live_vcpu_list,
+    .attach = live_attach,
+    .detach = live_detach,
+    .medium = live_medium,
+    .stats = live_stats,
     .check = null_check,
 };

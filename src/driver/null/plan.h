@@ -24,6 +24,11 @@ enum plan_call {
     CALL_SHUTDOWN,
     CALL_REBOOT,
     CALL_RESET,
+    CALL_MEMORY,
+    CALL_VCPUS,
+    CALL_ATTACH,
+    CALL_DETACH,
+    CALL_MEDIUM,
     CALL_INFO,
     CALL_LIST,
     CALL_N

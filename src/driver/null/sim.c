@@ -20,6 +20,99 @@ static const char *const state_words[] = {
     [OBS_CRASHED] = "crashed", [OBS_DEAD] = "dead",     [OBS_BUSY] = "busy",
 };
 
+struct sim_device *sim_device(struct sim *s, enum device_kind kind, const char *name)
+{
+    for (size_t i = 0; i < s->device_count; i++)
+        if (s->devices[i].kind == kind && strcasecmp(s->devices[i].name, name) == 0)
+            return &s->devices[i];
+    return NULL;
+}
+
+int sim_device_add(struct sim *s, struct sim_device device, struct err *e)
+{
+    if (s->device_count == SIM_DEVICES_MAX)
+        return err_set(e, ERR_UNSUPPORTED, "a simulated guest has at most %d devices",
+                       SIM_DEVICES_MAX);
+    s->devices[s->device_count++] = device;
+    return 0;
+}
+
+void sim_device_remove(struct sim *s, struct sim_device *device)
+{
+    *device = s->devices[--s->device_count];
+}
+
+struct sim_device sim_device_of_disk(const struct conf_disk *disk)
+{
+    struct sim_device device = {
+        .kind = DEVICE_DISK, .cdrom = disk->cdrom, .disc = disk->cdrom && disk->target};
+
+    str_copy(device.name, sizeof device.name, disk->vdev);
+    return device;
+}
+
+struct sim_device sim_device_of_nic(const char *mac)
+{
+    struct sim_device device = {.kind = DEVICE_NIC};
+
+    str_copy(device.name, sizeof device.name, mac);
+    return device;
+}
+
+static int add_devices(struct sim *s, const struct create_args *args, struct err *e)
+{
+    for (size_t i = 0; i < args->conf->disk_count; i++)
+        if (sim_device_add(s, sim_device_of_disk(&args->conf->disks[i]), e) < 0)
+            return -1;
+    for (size_t i = 0; i < args->conf->vif_count; i++)
+        if (sim_device_add(s, sim_device_of_nic(args->macs[i]), e) < 0)
+            return -1;
+    return 0;
+}
+
+/* "disk", "cdrom" (empty), "disc" and "nic", each with the name after a space. */
+static const struct sim_device device_words[] = {
+    {DEVICE_DISK, false, false, "disk "},
+    {DEVICE_DISK, true, false, "cdrom "},
+    {DEVICE_DISK, true, true, "disc "},
+    {DEVICE_NIC, false, false, "nic "},
+};
+
+static json_t *devices_json(const struct sim *s)
+{
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < s->device_count; i++) {
+        const struct sim_device *d = &s->devices[i];
+        for (size_t k = 0; k < ARRAY_LEN(device_words); k++) {
+            const struct sim_device *w = &device_words[k];
+            if (w->kind == d->kind && w->cdrom == d->cdrom && w->disc == d->disc)
+                json_array_append_new(all, json_sprintf("%s%s", w->name, d->name));
+        }
+    }
+    return all;
+}
+
+static int read_devices(struct sim *s, const json_t *all, struct err *e)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (all, i, item) {
+        const char *text = json_is_string(item) ? json_string_value(item) : "";
+        size_t k = 0;
+        while (k < ARRAY_LEN(device_words) && !str_starts(text, device_words[k].name))
+            k++;
+        if (k == ARRAY_LEN(device_words))
+            return err_set(e, ERR_DAMAGED, "a simulated guest has a device \"%s\"", text);
+        struct sim_device device = device_words[k];
+        str_copy(device.name, sizeof device.name, text + strlen(device_words[k].name));
+        if (sim_device_add(s, device, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int sim_new(const struct create_args *args, struct sim **ret, struct err *e)
 {
     const struct conf *conf = args->conf;
@@ -37,6 +130,10 @@ int sim_new(const struct create_args *args, struct sim **ret, struct err *e)
     s->max_vcpus = conf->max_vcpus;
     s->cmdline = x_strdup(conf->cmdline);
     s->plan = plan;
+    if (add_devices(s, args, e) < 0) {
+        sim_free(s);
+        return -1;
+    }
     *ret = s;
     return 0;
 }
@@ -120,6 +217,7 @@ int sim_store(const struct sim *s, int dirfd, struct err *e)
     json_set_int(json, "max_memory_kib", (int64_t)s->max_memory_kib);
     json_set_int(json, "vcpus", s->vcpus);
     json_set_int(json, "max_vcpus", s->max_vcpus);
+    json_object_set_new(json, "devices", devices_json(s));
     json_set_string(json, "cmdline", s->cmdline);
     json_set_int(json, "count_ms", s->count_ms);
     json_set_int(json, "running_since_ms", s->running_since_ms);
@@ -205,6 +303,10 @@ int sim_load(int dirfd, const char *name, struct sim **ret, struct err *e)
     s->count_ms = json_get_int(json, "count_ms", 0);
     s->running_since_ms = json_get_int(json, "running_since_ms", 0);
     s->fired_ms = json_get_int(json, "fired_ms", 0);
+    if (read_devices(s, json_object_get(json, "devices"), e) < 0) {
+        sim_free(s);
+        return -1;
+    }
     *ret = s;
     return 0;
 }

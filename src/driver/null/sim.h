@@ -13,6 +13,16 @@
 #include "core/driver.h"
 #include "driver/null/plan.h"
 
+enum { SIM_DEVICES_MAX = 64, SIM_DEVICE_NAME_MAX = 24 };
+
+/* A disk or network interface, by its vdev or MAC. */
+struct sim_device {
+    enum device_kind kind;
+    bool cdrom;
+    bool disc; /* in the cdrom */
+    char name[SIM_DEVICE_NAME_MAX];
+};
+
 /* Assignment copies one for later undo: what its pointers point to does not change in its life. */
 struct sim {
     struct list link; /* in null.c's handle, `guests` */
@@ -24,6 +34,8 @@ struct sim {
     uint64_t max_memory_kib;
     unsigned vcpus;
     unsigned max_vcpus;
+    struct sim_device devices[SIM_DEVICES_MAX];
+    size_t device_count;
     char *cmdline; /* owned; NULL */
     struct plan plan;
     int64_t count_ms;         /* the counter when it was last started or stopped */
@@ -34,6 +46,14 @@ struct sim {
 /* A guest of this config that has not run, OBS_BUSY. Sets ERR_BAD_CONFIG (plan_parse). */
 int sim_new(const struct create_args *args, struct sim **ret, struct err *e) MUST_CHECK;
 void sim_free(struct sim *s);
+
+/* The device of that name, NULL for none. */
+struct sim_device *sim_device(struct sim *s, enum device_kind kind, const char *name);
+/* ERR_UNSUPPORTED when there is no room for one more. */
+int sim_device_add(struct sim *s, struct sim_device device, struct err *e) MUST_CHECK;
+void sim_device_remove(struct sim *s, struct sim_device *device);
+struct sim_device sim_device_of_disk(const struct conf_disk *disk);
+struct sim_device sim_device_of_nic(const char *mac);
 
 /* The counter now. */
 int64_t sim_count(const struct sim *s, int64_t now_ms);

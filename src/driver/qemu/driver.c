@@ -4,6 +4,7 @@
 #include "driver/qemu/end.h"
 #include "driver/qemu/host.h"
 #include "driver/qemu/life.h"
+#include "driver/qemu/live.h"
 #include "driver/qemu/observe.h"
 #include "driver/qemu/save.h"
 #include "driver/qemu/start.h"
@@ -28,7 +29,18 @@ const struct driver driver_qemu = {
     .shutdown = life_shutdown,
     .reboot = life_reboot,
     .reset = life_reset,
+    .dump_core = dump_core,
     .info = life_info,
     .console = life_console,
+    .memory = memory_set,
+    .vcpus = vcpus_set,
+    .vcpu_list = vcpus_list,
+    .vcpu_pin = vcpus_pin,
+    .attach = hotplug_attach,
+    .detach = hotplug_detach,
+    .medium = medium_change,
+    .sysrq = inject_sysrq,
+    .trigger = inject_trigger,
+    .stats = stats_read,
     .check = start_check,
 };

@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "driver/qemu/observation.h"
 
-/* Between two looks at whether a device is gone, beside its event. */
-enum { UNPLUG_LOOK_MS = 500 };
+/* Between two looks at whether a device is gone, beside its event, and between two requests: a guest
+ * that is still booting forgets the first. */
+enum { UNPLUG_LOOK_MS = 500, UNPLUG_AGAIN_MS = 2000 };
 
 int live_open(struct live *l, const struct driver_handle *h, const struct domain_ref *ref,
               bool ended, const struct op *op, struct err *e)
@@ -91,10 +93,17 @@ int live_has_device(struct live *l, const char *id, const struct op *op, struct 
     return 0;
 }
 
-/* What QEMU answers while the guest has been asked already and has not answered. */
-static bool asked_already(const struct err *e)
+/* QEMU refuses a request while the guest has not answered the one before. It also refuses one for a
+ * device that has just gone; the next look sees that. */
+static int request(struct live *l, const char *id, const struct op *op, struct err *e)
 {
-    return strstr(e->msg, "already in the process of unplug") != NULL;
+    struct err why;
+
+    if (qmp_run(&l->s.qmp, "device_del", json_pack("{s:s}", "id", id), op, NULL, &why) == 0 ||
+        strstr(why.msg, "already in the process of unplug") || strstr(why.msg, "not found"))
+        return 0;
+    *e = why;
+    return -1;
 }
 
 /* Takes the events there are; true when one says that the guest refuses to give up the device. */
@@ -116,15 +125,14 @@ static bool refused(struct live *l, const char *id)
 int live_unplug(struct live *l, const char *id, const char *what, const struct op *op,
                 struct err *e)
 {
+    int64_t again = 0;
     struct err why;
 
     qmp_forget_events(&l->s.qmp);
-    if (qmp_run(&l->s.qmp, "device_del", json_pack("{s:s}", "id", id), op, NULL, &why) < 0 &&
-        !asked_already(&why)) {
-        *e = why;
-        return -1;
-    }
     for (;;) {
+        if (clock_mono_ms() >= again && request(l, id, op, e) < 0)
+            return -1;
+        again = again > clock_mono_ms() ? again : clock_mono_ms() + UNPLUG_AGAIN_MS;
         int there = live_has_device(l, id, op, &why);
         if (there == 0)
             return 0;

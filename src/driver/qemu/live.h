@@ -19,10 +19,7 @@ struct live {
     bool ended; /* shut down or crashed */
 };
 
-#define LIVE_NONE                                                                                  \
-    ((struct live){                                                                                \
-        .s = {.dirfd = -1, .qmp = {.fd = -1}}
-    })
+#define LIVE_NONE ((struct live){.s.dirfd = -1, .s.qmp.fd = -1})
 #define AUTO_LIVE __attribute__((cleanup(live_close)))
 
 /* Errors as of session_open; ERR_WRONG_STATE when the guest has ended, unless `ended` is taken. */
