@@ -6,7 +6,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config libjansson-dev libuv1
     libzstd-dev libxxhash-dev)
 guest_packages=(qemu-system-x86 qemu-utils)
 test_packages=(bats clang clang-format jq libclang-rt-14-dev libcmocka-dev llvm-14 parallel python3
-    scdoc shellcheck)
+    scdoc shellcheck socat)
 
 # missing_packages NAME ...: prints those that are not installed.
 missing_packages()

@@ -265,7 +265,7 @@ tour()
         echo "quickstart: reeve is not running yet; run \`$0\` first" >&2
         exit 1
     fi
-    echo "A walk through every verb, on a second guest called tour. It takes about two minutes."
+    echo "A walk through every verb, on a second guest called tour. It takes a minute or two."
     if [ "$(state_of tour)" != absent ]; then
         echo "A tour that was left half way is cleared first."
         end_domain tour >>"$log" 2>&1 || tour_fail "the old domain tour cannot be cleared"

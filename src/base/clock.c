@@ -65,12 +65,12 @@ int clock_parse(const char *text, int64_t *ret_wall_ms, struct err *e)
     if (!at)
         goto bad;
     if (*at == '.') {
-        char *end;
-        double fraction = strtod(at, &end);
-        if (end == at + 1)
+        size_t digits = strspn(++at, "0123456789");
+        if (digits == 0)
             goto bad;
-        ms = (int)(fraction * 1000 + 0.5);
-        at = end;
+        for (size_t i = 0, unit = 100; i < digits && unit > 0; i++, unit /= 10)
+            ms += (at[i] - '0') * (int)unit;
+        at += digits;
     }
     if (*at == '+' || *at == '-') {
         int hours, minutes, used = 0;

@@ -257,6 +257,8 @@ void proc_reap(int pidfd)
     waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
 }
 
+enum { TERM_AGAIN_MS = 100 };
+
 /* Waits for its end. A pidfd is readable once the process is a zombie. */
 static bool ended_within(int pidfd, int64_t ms)
 {
@@ -272,23 +274,33 @@ static bool ended_within(int pidfd, int64_t ms)
     }
 }
 
+/* Sends sig, again every TERM_AGAIN_MS, until the process has ended (1) or the time is over (0). */
+static int end_by(int pidfd, int sig, int64_t ms, struct err *e)
+{
+    int64_t left = ms;
+
+    do {
+        int64_t part = left < TERM_AGAIN_MS ? left : TERM_AGAIN_MS;
+        if (pidfd_send_signal(pidfd, sig, NULL, 0) < 0 && errno != ESRCH)
+            return err_errno(e, ERR_FAILED, errno, "cannot end a process");
+        if (ended_within(pidfd, part))
+            return 1;
+        left -= part;
+    } while (left > 0);
+    return 0;
+}
+
 int proc_end(int pidfd, int64_t grace_ms, int64_t kill_ms, struct err *e)
 {
-    const struct {
-        int sig;
-        int64_t ms;
-    } tries[] = {
-        {SIGTERM, grace_ms},
-        {SIGKILL, kill_ms }
-    };
+    int ended = end_by(pidfd, SIGTERM, grace_ms, e);
 
-    for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
-        if (pidfd_send_signal(pidfd, tries[i].sig, NULL, 0) < 0 && errno != ESRCH)
-            return err_errno(e, ERR_FAILED, errno, "cannot end a process");
-        if (ended_within(pidfd, tries[i].ms)) {
-            proc_reap(pidfd);
-            return 0;
-        }
+    if (ended == 0)
+        ended = end_by(pidfd, SIGKILL, kill_ms, e);
+    if (ended < 0)
+        return -1;
+    if (ended > 0) {
+        proc_reap(pidfd);
+        return 0;
     }
     return err_set(e, ERR_TIMED_OUT, "a process did not end within %lld ms of SIGKILL",
                    (long long)kill_ms);

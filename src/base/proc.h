@@ -42,8 +42,10 @@ int proc_open(pid_t pid, uint64_t start, int *ret_pidfd, struct err *e) MUST_CHE
 uint64_t proc_start(pid_t pid);
 /* User and system time in nanoseconds, 0 when there is no such process. */
 uint64_t proc_cpu_ns(pid_t pid);
-/* Ends it: SIGTERM, up to grace_ms, then SIGKILL and up to kill_ms; reaps it when it is our
- * child. Returns 0 when it is gone. ERR_TIMED_OUT when even SIGKILL has not ended it. Blocks. */
+/* Ends it: SIGTERM (again and again: it wakes a QEMU 7.2 that a command caught in its last moments
+ * and that waits for ever in monitor_cleanup), up to grace_ms, then SIGKILL and up to kill_ms;
+ * reaps it when it is our child. Returns 0 when it is gone. ERR_TIMED_OUT when even SIGKILL has not
+ * ended it. Blocks. */
 int proc_end(int pidfd, int64_t grace_ms, int64_t kill_ms, struct err *e) MUST_CHECK;
 /* Reaps it when it is our child and has ended; harmless otherwise. */
 void proc_reap(int pidfd);

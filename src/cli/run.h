@@ -19,6 +19,9 @@ verb_run run_show;
 /* Adds the names that --columns knows, separated by ", ". */
 void list_column_names(struct str *to);
 
+verb_run run_rename; /* config.c */
+verb_run run_autostart;
+
 verb_run run_log; /* log.c */
 
 verb_run run_jobs; /* jobs.c */

@@ -225,6 +225,12 @@ static int settle_sizes(struct parse *p, struct err *e)
         conf->max_memory_kib = conf->memory_kib;
     else if (!memory)
         conf->memory_kib = conf->max_memory_kib;
+    if (conf->memory_kib > conf->max_memory_kib && !tree_find(&p->tree, "maxmem")) {
+        struct place at = setting_place(p, tree_find(&p->tree, "memory"));
+        return place_error(e, &at, ERR_BAD_CONFIG,
+                           "memory and vnuma contradict each other: the nodes have %llu MiB",
+                           (unsigned long long)conf->max_memory_kib / 1024);
+    }
     if (conf->memory_kib > conf->max_memory_kib)
         return contradiction(p, "memory", "maxmem", "memory can be at most maxmem", e);
     if (conf->max_vcpus == 0)

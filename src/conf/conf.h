@@ -40,7 +40,11 @@ enum conf_backendtype {
     CONF_BACKENDTYPE_TAP,
     CONF_BACKENDTYPE_STANDALONE,
 };
-enum conf_specification { CONF_SPECIFICATION_UNSET, CONF_SPECIFICATION_XEN, CONF_SPECIFICATION_VIRTIO };
+enum conf_specification {
+    CONF_SPECIFICATION_UNSET,
+    CONF_SPECIFICATION_XEN,
+    CONF_SPECIFICATION_VIRTIO
+};
 struct conf_disk {
     char *target;            /* path as written; NULL for an empty cdrom drive */
     char vdev[16];           /* as written: "xvda", "hdc", "vda", "sda" */
@@ -64,7 +68,7 @@ struct conf_vif {
     /* Xen's */
     enum { CONF_VIF_UNSET, CONF_VIF_IOEMU, CONF_VIF_VIF } type;
     char *backend, *script, *ip, *gatewaydev;
-    char *rate; /* "10Mb/s@20ms", checked */
+    char *rate;                            /* "10Mb/s@20ms", checked */
     uint64_t rate_bytes, rate_interval_us; /* what rate says: bytes an interval; 0: unlimited */
     struct conf_number devid, mtu;
     enum conf_flag trusted;

@@ -142,7 +142,7 @@ int keys_driver_of(const char *name)
 static const struct keys_table own = KEYS_TABLE(rows);
 
 static const struct keys_table *const tables[] = {
-    &own,       &keys_general,    &keys_cpu,   &keys_boot,  &keys_hvm,
+    &own,          &keys_general, &keys_cpu,   &keys_boot,   &keys_hvm,
     &keys_devices, &keys_display, &keys_model, &keys_legacy,
 };
 

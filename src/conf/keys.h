@@ -58,8 +58,8 @@ struct key {
     const struct keys_word_row *words;
     const struct spec_kind *spec; /* of keys_specs */
     const char *example;          /* of the value, as text of the language; for lists and specs */
-    const char *json;    /* the member's name when it is not the key's */
-    const char *help;    /* without a full stop */
+    const char *json;             /* the member's name when it is not the key's */
+    const char *help;             /* without a full stop */
     const char *refused; /* why a value is refused where the key does not act; NULL: a warning */
     bool acts[KEYS_DRIVERS];
 };
@@ -78,11 +78,23 @@ const struct key *keys_row(size_t i);
 /* The row of that name; NULL for none. */
 const struct key *keys_find(const char *name);
 
-#define KEYS_TABLE(rows) {rows, sizeof(rows) / sizeof *(rows)}
+#define KEYS_TABLE(rows)                                                                           \
+    {                                                                                              \
+        rows, sizeof(rows) / sizeof *(rows)                                                        \
+    }
 #define KEYS_AT(member) offsetof(struct conf, member)
-#define KEYS_EVERYWHERE {true, true, true}
-#define KEYS_NOT_ON_XEN {true, true, false}
-#define KEYS_ON_XEN {false, false, true}
+#define KEYS_EVERYWHERE                                                                            \
+    {                                                                                              \
+        true, true, true                                                                           \
+    }
+#define KEYS_NOT_ON_XEN                                                                            \
+    {                                                                                              \
+        true, true, false                                                                          \
+    }
+#define KEYS_ON_XEN                                                                                \
+    {                                                                                              \
+        false, false, true                                                                         \
+    }
 
 /* -1 for an unknown driver. */
 int keys_driver_of(const char *name);
@@ -92,8 +104,8 @@ extern const struct keys_type keys_name, keys_uuid, keys_string, keys_text, keys
 extern const struct keys_type keys_bool, keys_word, keys_builder, keys_order, keys_serial;
 extern const struct keys_type keys_bios, keys_bios_old, keys_disk, keys_vif;
 /* Members: enum conf_flag, struct conf_number, enum (0 is unset), struct conf_strings. */
-extern const struct keys_type keys_flag, keys_whole, keys_choice, keys_list, keys_words,
-    keys_args, keys_pick;
+extern const struct keys_type keys_flag, keys_whole, keys_choice, keys_list, keys_words, keys_args,
+    keys_pick;
 /* In files of their own. */
 extern const struct keys_type keys_specs, keys_cpus, keys_cpuid, keys_viridian, keys_vsnd;
 

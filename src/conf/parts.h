@@ -92,8 +92,8 @@ struct conf_general {
 enum { CONF_VNODES_MAX = 64 };
 struct conf_vnode {
     struct conf_number pnode, size; /* MiB */
-    char *vcpus;          /* numbers and ranges: "0-3,6" */
-    char *vdistance_text; /* as written, and read: */
+    char *vcpus;                    /* numbers and ranges: "0-3,6" */
+    char *vdistance_text;           /* as written, and read: */
     unsigned vdistances[CONF_VNODES_MAX];
     size_t vdistance_count;
 };
@@ -201,9 +201,9 @@ struct conf_sound {
     enum conf_sound_kind kind;
     char *sample_rates, *sample_formats; /* lists with ";" */
     struct conf_number channels_min, channels_max, buffer_size;
-    char *backend, *short_name, *long_name;              /* of a card */
-    char *name;                                          /* of a PCM */
-    char *unique_id;                                     /* of a stream, and the direction: */
+    char *backend, *short_name, *long_name; /* of a card */
+    char *name;                             /* of a PCM */
+    char *unique_id;                        /* of a stream, and the direction: */
     enum { CONF_SOUND_UNSET, CONF_SOUND_P, CONF_SOUND_C } type; /* playback or capture */
 };
 

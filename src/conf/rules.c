@@ -67,8 +67,7 @@ static bool no_password(const struct conf *conf)
 
 static bool clipboard_alone(const struct conf *conf)
 {
-    return on(conf->screen.spice_clipboard_sharing) &&
-           conf->screen.spicevdagent == CONF_FLAG_OFF;
+    return on(conf->screen.spice_clipboard_sharing) && conf->screen.spicevdagent == CONF_FLAG_OFF;
 }
 
 static bool nodes_against_maxmem(const struct conf *conf)

@@ -5,8 +5,8 @@
 
 #include "conf/keys.h"
 
-/* Refuses settings of `tree` (folded) that cannot hold together, at the later of the two. `c->conf` is
- * filled. */
+/* Refuses settings of `tree` (folded) that cannot hold together, at the later of the two. `c->conf`
+ * is filled. */
 int rules_check(const struct keys_context *c, struct tree *tree, struct err *e) MUST_CHECK;
 
 #endif

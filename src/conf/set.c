@@ -401,7 +401,8 @@ static int set_bios(const struct keys_context *c, const struct value *v, struct 
     enum conf_firmware is = word ? (enum conf_firmware)word->value : CONF_FIRMWARE_PATH;
     if (boot->firmware != CONF_FIRMWARE_UNSET && boot->firmware != CONF_FIRMWARE_BIOS &&
         boot->firmware != is)
-        return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is another than firmware says; leave one out",
+        return keys_error(c, v, e, ERR_BAD_CONFIG,
+                          "%s is another than firmware says; leave one out",
                           place_show(v->text, shown));
     boot->firmware = is;
     if (!word && !boot->firmware_path)

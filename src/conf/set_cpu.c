@@ -9,7 +9,7 @@
 #include "conf/lex.h"
 #include "conf/spec_kinds.h"
 
-enum { CPU_MAX = 4095, VCPU_MAX = 511, CPUID_BITS = 32 };
+enum { CPU_MAX = 4095, VCPU_MAX = 511, CPUID_BITS = 32, ITEMS_MAX = 512 };
 
 /* ---- cpus: the bool that says "one a vCPU" stands in struct conf_cpu for each of the two ---- */
 
@@ -123,9 +123,9 @@ static bool good_leaf(const char *text)
 /* libxl's form: "host" and then FEATURE=0|1|x|k|s, or FIELD=NUMBER for a few. */
 static bool good_features(const char *text)
 {
-    static const char *const fields[] = {"maxleaf", "family",   "model",       "stepping",
-                                         "brandid", "clflush",  "localapicid", "proccount",
-                                         "nc",      "procpkg",  "maxhvleaf",   "apicidsize"};
+    static const char *const fields[] = {"maxleaf", "family",  "model",       "stepping",
+                                         "brandid", "clflush", "localapicid", "proccount",
+                                         "nc",      "procpkg", "maxhvleaf",   "apicidsize"};
     AUTO_FREE char *copy = x_strdup(text);
     char *rest = copy, *part = strsep(&rest, ",");
     uint64_t number;
@@ -162,6 +162,8 @@ static int set_cpuid(const struct keys_context *c, const struct value *v, struct
             keys_strings_add(&c->conf->cpu.cpuid, v->text);
         return 0;
     }
+    if (v->count > ITEMS_MAX)
+        return keys_error(c, v, e, ERR_BAD_CONFIG, "more than %d leaves", ITEMS_MAX);
     for (size_t i = 0; i < v->count; i++) {
         const struct value *item = &v->items[i];
         if (item->kind == VALUE_LIST || !good_leaf(item->text))
@@ -200,6 +202,8 @@ static int set_viridian(const struct keys_context *c, const struct value *v, str
         c->conf->hvm.viridian = number ? CONF_FLAG_ON : CONF_FLAG_OFF;
         return 0;
     }
+    if (v->count > ITEMS_MAX)
+        return keys_error(c, v, e, ERR_BAD_CONFIG, "more than %d groups", ITEMS_MAX);
     for (size_t i = 0; i < v->count; i++) {
         const struct value *item = &v->items[i];
         const struct keys_word_row *word = c->row->words;
@@ -236,8 +240,8 @@ const struct keys_type keys_cpus = {"a string or a list of strings", set_cpus, s
                                     clear_strings, NULL};
 const struct keys_type keys_cpuid = {"a string or a list of strings", set_cpuid, show_cpuid,
                                      clear_strings, NULL};
-const struct keys_type keys_viridian = {"0 or 1, or a list of strings", set_viridian,
-                                        show_viridian, clear_viridian, NULL};
+const struct keys_type keys_viridian = {"0 or 1, or a list of strings", set_viridian, show_viridian,
+                                        clear_viridian, NULL};
 
 /* ---- vnuma ---- */
 

@@ -71,8 +71,8 @@ static int set_format(struct spec *spec, const char *value, struct err *e)
         if (everywhere || (formats[i].known && spec->c->driver == KEYS_XEN))
             return 0;
         draft->disk.format = CONF_RAW;
-        return keys_error(spec->c, spec->v, e, ERR_UNSUPPORTED,
-                          "format %s is not supported; %s", value,
+        return keys_error(spec->c, spec->v, e, ERR_UNSUPPORTED, "format %s is not supported; %s",
+                          value,
                           spec->c->driver == KEYS_XEN ? "raw, qcow2, qcow, vhd and qed are"
                                                       : "raw and qcow2 are");
     }
@@ -161,10 +161,14 @@ static int check_vdev(struct spec *spec, const char *value, struct err *e)
                       place_show(value, shown));
 }
 
-/* Also the old VDEV:cdrom. */
+/* Also the old VDEV:cdrom and ioemu:VDEV. */
 static int set_vdev(struct spec *spec, const char *value, struct err *e)
 {
+    static const char emulated[] = "ioemu:";
     struct disk_draft *draft = spec->to;
+
+    if (str_starts(value, emulated))
+        value += strlen(emulated);
     AUTO_FREE char *vdev = x_strdup(value);
     char shown[PLACE_SHOWN];
     char *colon = strchr(vdev, ':');
@@ -431,8 +435,7 @@ static int add_disk(const struct keys_context *c, const struct value *v, struct 
 {
     struct disk_draft draft = {0};
     struct conf *conf = c->conf;
-    struct spec spec = {
-        .c = c, .v = v, .params = disk_params, .to = &draft};
+    struct spec spec = {.c = c, .v = v, .params = disk_params, .to = &draft};
 
     if (v->kind == VALUE_LIST)
         return keys_error(c, v, e, ERR_BAD_CONFIG, "a list inside the list; each disk is a string");
@@ -525,7 +528,8 @@ static int text_disks(const struct key *row, const json_t *json, struct str *to,
     if (!json_is_array(json))
         return err_set(e, ERR_BAD_CONFIG, "disk: it takes a list");
     str_addc(to, '[');
-    json_array_foreach(json, i, disk) {
+    json_array_foreach(json, i, disk)
+    {
         str_add(to, i ? ", " : "");
         if (text_disk(disk, to, e) < 0)
             return -1;

@@ -63,8 +63,12 @@ static int text_whole(const struct key *row, const json_t *json, struct str *to,
 
 void keys_strings_add(struct conf_strings *strings, const char *text)
 {
-    strings->items =
-        x_reallocarray(strings->items, strings->count + 1, sizeof *strings->items);
+    size_t count = strings->count;
+
+    /* Room for the next power of two, so that adding one by one stays linear. */
+    if ((count & (count - 1)) == 0)
+        strings->items =
+            x_reallocarray(strings->items, count ? count * 2 : 1, sizeof *strings->items);
     strings->items[strings->count++] = x_strdup(text);
 }
 
@@ -206,10 +210,10 @@ static void clear_pick(struct conf *conf, const struct key *row)
 
 const struct keys_type keys_flag = {"0 or 1", set_flag, show_flag, NULL, NULL};
 const struct keys_type keys_whole = {"a number", set_whole, show_whole, NULL, text_whole};
-const struct keys_type keys_list = {"a string or a list of strings", set_list, show_list, clear_list,
-                                    NULL};
+const struct keys_type keys_list = {"a string or a list of strings", set_list, show_list,
+                                    clear_list, NULL};
 const struct keys_type keys_words = {"a string or a list of strings", set_words, show_list,
                                      clear_list, NULL};
-const struct keys_type keys_args = {"a string or a list of strings", set_args, show_list, clear_list,
-                                    NULL};
+const struct keys_type keys_args = {"a string or a list of strings", set_args, show_list,
+                                    clear_list, NULL};
 const struct keys_type keys_pick = {"a string", set_pick, show_pick, clear_pick, NULL};

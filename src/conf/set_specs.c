@@ -187,7 +187,8 @@ static int text_specs(const struct key *row, const json_t *json, struct str *to,
     if (!json_is_array(json))
         return err_set(e, ERR_BAD_CONFIG, "%s: it takes a list", row->name);
     str_addc(to, '[');
-    json_array_foreach(json, i, item) {
+    json_array_foreach(json, i, item)
+    {
         str_add(to, i ? ", " : "");
         if (text_item(row->spec, item, to, e) < 0)
             return -1;

@@ -204,8 +204,7 @@ static int add_vif(const struct keys_context *c, const struct value *v, struct e
 {
     struct conf_vif vif = {0};
     struct conf *conf = c->conf;
-    struct spec spec = {
-        .c = c, .v = v, .params = vif_params, .to = &vif};
+    struct spec spec = {.c = c, .v = v, .params = vif_params, .to = &vif};
 
     if (v->kind == VALUE_LIST)
         return keys_error(c, v, e, ERR_BAD_CONFIG,
@@ -272,9 +271,11 @@ static int text_vifs(const struct key *row, const json_t *json, struct str *to, 
     if (!json_is_array(json))
         return err_set(e, ERR_BAD_CONFIG, "vif: it takes a list");
     str_addc(to, '[');
-    json_array_foreach(json, i, vif) {
+    json_array_foreach(json, i, vif)
+    {
         AUTO_STR struct str spec = {0};
-        const char *mac = json_get_string(vif, "mac", ""), *model = json_get_string(vif, "model", "");
+        const char *mac = json_get_string(vif, "mac", ""),
+                   *model = json_get_string(vif, "model", "");
         str_addf(&spec, "%s%s%s", *mac ? "mac=" : "", mac, *mac && *model ? "," : "");
         str_addf(&spec, "%s%s", *model ? "model=" : "", model);
         if (spec_text(vif_params, vif, &spec, e) < 0)

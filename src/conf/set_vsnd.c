@@ -78,8 +78,9 @@ static int add_sound(const struct keys_context *c, const struct value *v, bool f
     sound.kind = (enum conf_sound_kind)kind;
     if (first != (sound.kind == CONF_SOUND_CARD))
         return keys_error(c, v, e, ERR_BAD_CONFIG,
-                          first ? "a card begins with its CARD" : "a list is one card; CARD is its "
-                                                                  "first part");
+                          first ? "a card begins with its CARD"
+                                : "a list is one card; CARD is its "
+                                  "first part");
     if (sound.kind == CONF_SOUND_STREAM && dev->vsnd.count &&
         dev->vsnd.items[dev->vsnd.count - 1].kind == CONF_SOUND_CARD)
         return keys_error(c, v, e, ERR_BAD_CONFIG, "a STREAM belongs to a PCM, which comes first");
@@ -159,9 +160,11 @@ static int text_vsnd(const struct key *row, const json_t *json, struct str *to, 
 
     (void)row;
     str_addc(to, '[');
-    json_array_foreach(json, i, card) {
+    json_array_foreach(json, i, card)
+    {
         str_add(to, i ? ", [" : "[");
-        json_array_foreach(card, j, part) {
+        json_array_foreach(card, j, part)
+        {
             str_add(to, j ? ", " : "");
             if (text_part(part, to, e) < 0)
                 return -1;

@@ -79,8 +79,7 @@ int spec_apply(struct spec *spec, char *word, bool *ret_known, struct err *e) MU
 
 /* Applies the comma-separated parameters; bare may be NULL. */
 int spec_parse(struct spec *spec, char *text,
-               int (*bare)(struct spec *spec, char *word, struct err *e),
-               struct err *e) MUST_CHECK;
+               int (*bare)(struct spec *spec, char *word, struct err *e), struct err *e) MUST_CHECK;
 
 /* What is stored, into the object, one member a parameter that was given. */
 void spec_show(const struct spec_param *params, const void *item, json_t *object);

@@ -104,7 +104,8 @@ static int check_vtpm(struct spec *spec, struct err *e)
 {
     const struct conf_vtpm *vtpm = spec->to;
 
-    return vtpm->backend ? 0 : wrong(spec, e, "backend= is missing; it names the domain of the TPM");
+    return vtpm->backend ? 0
+                         : wrong(spec, e, "backend= is missing; it names the domain of the TPM");
 }
 
 static char *vtpm_text(const void *item)

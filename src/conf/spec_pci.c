@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* pci: xl-pci-configuration(5); rdm, which is about the memory of such devices. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,10 +40,10 @@ static char *normal_bdf(const char *value)
            *at && strchr("01234567*", *at) && at[1] == '\0';
     if (!good)
         return NULL;
-    char *bdf = x_asprintf("%s%s", colons == 1 ? "0000:" : "", value);
-    for (char *c = bdf; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    return bdf;
+    unsigned long domain = colons == 2 ? strtoul(value, NULL, 16) : 0;
+    const char *bus = colons == 2 ? strchr(value, ':') + 1 : value;
+    return x_asprintf("%04lx:%02lx:%02lx.%c", domain, strtoul(bus, NULL, 16),
+                      strtoul(slot, NULL, 16), at[0]);
 }
 
 static int set_slot(struct spec *spec, const char *value, struct err *e)
@@ -147,8 +146,8 @@ static int set_strategy(struct spec *spec, const char *value, struct err *e)
     char shown[PLACE_SHOWN];
 
     if (!str_eq(value, "host"))
-        return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
-                          "strategy %s is not one of: host", place_show(value, shown));
+        return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG, "strategy %s is not one of: host",
+                          place_show(value, shown));
     rdm->host = true;
     return 0;
 }

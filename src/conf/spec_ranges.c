@@ -79,8 +79,9 @@ static int read_iomem(struct spec *spec, char *word, struct err *e)
         *count++ = '\0';
         if (gfn)
             *gfn++ = '\0';
-        good = spec_number(copy, 16, &mem->start.value) && spec_number(count, 16, &mem->count.value) &&
-               mem->count.value > 0 && (!gfn || spec_number(gfn, 16, &mem->gfn.value)) &&
+        good = spec_number(copy, 16, &mem->start.value) &&
+               spec_number(count, 16, &mem->count.value) && mem->count.value > 0 &&
+               (!gfn || spec_number(gfn, 16, &mem->gfn.value)) &&
                mem->start.value <= INT64_MAX - mem->count.value;
     }
     if (!good)

@@ -74,7 +74,8 @@ static int write_json(const struct key *row, const json_t *json, struct str *to,
     }
     if (json_is_array(json) && depth == 0) {
         str_addc(to, '[');
-        json_array_foreach(json, i, item) {
+        json_array_foreach(json, i, item)
+        {
             str_add(to, i ? ", " : "");
             if (write_json(row, item, to, depth + 1, e) < 0)
                 return -1;
@@ -159,7 +160,8 @@ int conf_from_json(const json_t *json, const char *driver, struct conf **ret,
     json_t *value;
 
     *warnings = (struct conf_warnings){0};
-    json_object_foreach((json_t *)json, member, value) {
+    json_object_foreach((json_t *)json, member, value)
+    {
         const struct key *row = row_of_member(member);
         if (!row)
             return err_set(e, ERR_BAD_CONFIG, "%.64s is not a member of a config", member);

@@ -209,7 +209,8 @@ struct driver {
     int (*memory)(struct driver_handle *h, const struct domain_ref *ref, uint64_t memory_kib,
                   const struct op *op, uint64_t *ret_reached_kib, struct err *e);
     /* Plugs CPUs in or out until there are `vcpus`, at most max_vcpus. A guest may refuse to give
-     * one up: ERR_TIMED_OUT (phase "unplug"), and *ret_online is what it kept. */
+     * one up: ERR_TIMED_OUT (phase "unplug"). *ret_online is what it has, also on failure (0: not
+     * known). ERR_UNSUPPORTED where that direction is not possible. */
     int (*vcpus)(struct driver_handle *h, const struct domain_ref *ref, unsigned vcpus,
                  const struct op *op, unsigned *ret_online, struct err *e);
     /* All up to max_vcpus, by index; *ret is owned by the caller. */

@@ -20,9 +20,9 @@ struct job_args {
     bool destroy;
     bool checkpoint;
     char *file;   /* save, restore: absolute path */
-    char *config;    /* new --replace: with directory and macs; restore: with its overrides;
-                        rename, config-set: the text with the change in it */
-    char *name;      /* rename */
+    char *config; /* new --replace: with directory and macs; restore: with its overrides;
+                     rename, config-set: the text with the change in it */
+    char *name;   /* rename */
     char *directory;
     char *macs;
     int64_t timeout_ms; /* shutdown, reboot; 0: none given */
@@ -45,8 +45,12 @@ int saving_suspend(struct job *j, struct err *e) MUST_CHECK;
 int saving_resume(struct job *j, struct err *e) MUST_CHECK;
 int saving_restore(struct job *j, struct err *e) MUST_CHECK;
 
-/* steps.c, shared with saving.c. What a driver builds from: j->conf and these; the words of macs
- * are in *ret_macs, one block to be freed. */
+/* resources.c */
+int resources_rename(struct job *j, struct err *e) MUST_CHECK;
+int resources_config_set(struct job *j, struct err *e) MUST_CHECK;
+
+/* steps.c, shared with saving.c and resources.c. What a driver builds from: j->conf and these; the
+ * words of macs are in *ret_macs, one block to be freed. */
 struct create_args steps_create_args(struct job *j, const char *directory, const char *macs,
                                      char ***ret_macs);
 /* Parses a config into j->conf unless that is there. Sets ERR_BAD_CONFIG. */

@@ -84,8 +84,8 @@ enum reason {
     REASON_N
 };
 
-const char *state_name(enum state state); /* "halted"; "absent" for ST_ABSENT */
-const char *verb_name(enum verb verb);    /* "dump-core" */
+const char *state_name(enum state state);    /* "halted"; "absent" for ST_ABSENT */
+const char *verb_name(enum verb verb);       /* "dump-core" */
 const char *reason_name(enum reason reason); /* "guest-poweroff"; "" for REASON_NONE */
 const char *reason_text(enum reason reason); /* a sentence for people */
 

@@ -61,7 +61,8 @@ void post_send(struct post *p, post_fn *fn, void *arg)
     else
         p->first = item;
     p->last = item;
-    /* With the lock, so that who runs the item may end the queue: nothing of it is touched after. */
+    /* With the lock, so that who runs the item may end the queue: nothing of it is touched after.
+     */
     p->wake(p->wake_arg);
     pthread_mutex_unlock(&p->mutex);
 }

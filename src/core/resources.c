@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "core/job.h"
 
 static void take_config(struct job *j)
@@ -28,8 +29,8 @@ int resources_config_set(struct job *j, struct err *e)
     take_config(j);
     if (check_new_config(j, e) < 0 || job_commit(j, "configured", NULL, e) < 0)
         return -1;
-    j->message = x_asprintf("changed the config of %s%s", j->r->name,
-                            j->seen ? "; it acts at the next boot" : "");
+    j->message = x_asprintf("changed the config of %s (%s)", j->r->name,
+                            j->seen ? "it acts at the next boot" : "start boots it so");
     return 0;
 }
 

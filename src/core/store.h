@@ -79,8 +79,8 @@ struct config_version {
 void config_versions_free(struct config_version *list, size_t count);
 
 /* The configs of a domain, newest last; with a connection of its own. *ret is owned. */
-int store_configs(struct store *s, const char *uuid, struct config_version **ret,
-                  size_t *ret_count, struct err *e) MUST_CHECK;
+int store_configs(struct store *s, const char *uuid, struct config_version **ret, size_t *ret_count,
+                  struct err *e) MUST_CHECK;
 
 /* What `doctor` asks: integrity of the database, copies in domains/ that differ or are missing,
  * files there without a record. Each finding is one line, owned by the caller. */

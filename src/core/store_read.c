@@ -396,8 +396,8 @@ void config_versions_free(struct config_version *list, size_t count)
     free(list);
 }
 
-int store_configs(struct store *s, const char *uuid, struct config_version **ret,
-                  size_t *ret_count, struct err *e)
+int store_configs(struct store *s, const char *uuid, struct config_version **ret, size_t *ret_count,
+                  struct err *e)
 {
     static const char sql[] = "SELECT version, at_ms, text FROM config WHERE uuid = ?1"
                               " ORDER BY version";

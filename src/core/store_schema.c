@@ -113,29 +113,27 @@ static const struct {
     const char *sql;
     const struct table *put;
 } statements[STMT_N] = {
-    [STMT_BEGIN] = {"BEGIN IMMEDIATE",                                             NULL         },
-    [STMT_COMMIT] = {"COMMIT",                                                      NULL         },
-    [STMT_ROLLBACK] = {"ROLLBACK",                                                    NULL         },
-    [STMT_PUT_DOMAIN] = {NULL,                                                          &store_domain},
-    [STMT_PUT_IMAGE] = {NULL,                                                          &store_image },
-    [STMT_PUT_JOB] = {NULL,                                                          &store_job   },
-    [STMT_PUT_EVENT] = {NULL,                                                          &store_event },
-    [STMT_DROP_DOMAIN] = {"DELETE FROM domain WHERE uuid = ?1",                          NULL         },
-    [STMT_DROP_IMAGE] = {"DELETE FROM image WHERE uuid = ?1",                           NULL         },
-    [STMT_SAME_CONFIG] = {"SELECT 1 FROM domain WHERE uuid = ?1 AND config IS ?2",       NULL         },
+    [STMT_BEGIN] = {"BEGIN IMMEDIATE",                                                                    NULL         },
+    [STMT_COMMIT] = {"COMMIT",                                                                             NULL         },
+    [STMT_ROLLBACK] = {"ROLLBACK",                                                                           NULL         },
+    [STMT_PUT_DOMAIN] = {NULL,                                                                                 &store_domain},
+    [STMT_PUT_IMAGE] = {NULL,                                                                                 &store_image },
+    [STMT_PUT_JOB] = {NULL,                                                                                 &store_job   },
+    [STMT_PUT_EVENT] = {NULL,                                                                                 &store_event },
+    [STMT_DROP_DOMAIN] = {"DELETE FROM domain WHERE uuid = ?1",                                                 NULL         },
+    [STMT_DROP_IMAGE] = {"DELETE FROM image WHERE uuid = ?1",                                                  NULL         },
+    [STMT_SAME_CONFIG] = {"SELECT 1 FROM domain WHERE uuid = ?1 AND config IS ?2",                              NULL         },
     [STMT_ADD_CONFIG] = {"INSERT INTO config SELECT ?1, coalesce(max(version), 0) + 1, ?3, ?2"
-                         " FROM config WHERE uuid = ?1",
-                         NULL},
+                         " FROM config WHERE uuid = ?1",                              NULL         },
     [STMT_PRUNE_CONFIG] = {"DELETE FROM config WHERE uuid = ?1 AND version <="
-                           " (SELECT max(version) FROM config WHERE uuid = ?1) - ?2",
-                           NULL},
-    [STMT_DROP_CONFIG] = {"DELETE FROM config WHERE uuid = ?1", NULL},
-    [STMT_CONFIG] = {"SELECT config FROM domain WHERE uuid = ?1",                   NULL         },
-    [STMT_COPY_DUE] = {"INSERT OR IGNORE INTO copy_due VALUES(?1)",                   NULL         },
-    [STMT_COPY_MADE] = {"DELETE FROM copy_due WHERE uuid = ?1",                        NULL         },
-    [STMT_DOMAIN_ID] = {"INSERT OR REPLACE INTO counter VALUES('domain_id', ?1)",      NULL         },
-    [STMT_PRUNE_EVENTS] = {"DELETE FROM event WHERE seq <= ?1",                           NULL         },
-    [STMT_PRUNE_JOBS] = {"DELETE FROM job WHERE id <= ?1 AND outcome IS NOT 'running'", NULL         },
+                           " (SELECT max(version) FROM config WHERE uuid = ?1) - ?2", NULL         },
+    [STMT_DROP_CONFIG] = {"DELETE FROM config WHERE uuid = ?1",                                                 NULL         },
+    [STMT_CONFIG] = {"SELECT config FROM domain WHERE uuid = ?1",                                          NULL         },
+    [STMT_COPY_DUE] = {"INSERT OR IGNORE INTO copy_due VALUES(?1)",                                          NULL         },
+    [STMT_COPY_MADE] = {"DELETE FROM copy_due WHERE uuid = ?1",                                               NULL         },
+    [STMT_DOMAIN_ID] = {"INSERT OR REPLACE INTO counter VALUES('domain_id', ?1)",                             NULL         },
+    [STMT_PRUNE_EVENTS] = {"DELETE FROM event WHERE seq <= ?1",                                                  NULL         },
+    [STMT_PRUNE_JOBS] = {"DELETE FROM job WHERE id <= ?1 AND outcome IS NOT 'running'",                        NULL         },
 };
 
 void table_add_columns(struct str *sql, const struct table *t, const char *alias)

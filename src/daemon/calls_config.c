@@ -13,8 +13,8 @@ static void start(struct daemon *d, struct request *r, struct domain *dom, enum 
 {
     struct err e;
     bool same = false;
-    struct job *j = job_start(&d->engine, dom, job_kind_of(verb), args, client_actor(r->client),
-                              &same, &e);
+    struct job *j =
+        job_start(&d->engine, dom, job_kind_of(verb), args, client_actor(r->client), &same, &e);
 
     calls_job(d, r, dom, verb, j, same, NULL, &e);
 }
@@ -27,14 +27,16 @@ static int edited(const struct daemon *d, const struct domain *dom, const char *
     struct conf *conf = NULL;
     AUTO_FREE char *text = NULL;
 
-    if (conf_edit(dom->r->config, words, count, &text, e) < 0)
+    if (conf_edit(dom->r->config, dom->r->name, words, count, &text, e) < 0)
         return -1;
     int result = conf_parse(text, strlen(text), dom->r->name, NULL, 0, d->engine.driver->name,
                             &conf, &warnings, e);
     conf_warnings_finish(&warnings);
     if (result == 0 && conf->name && !str_eq(conf->name, args->name ? args->name : dom->r->name))
-        result = err_set(e, ERR_BAD_CONFIG, "cannot change the name of %s in its config; rename "
-                         "does it", dom->r->name);
+        result = err_set(e, ERR_BAD_CONFIG,
+                         "cannot change the name of %s in its config; rename "
+                         "does it",
+                         dom->r->name);
     if (result == 0 && conf->uuid[0] && !str_eq(conf->uuid, dom->r->uuid))
         result = err_set(e, ERR_BAD_CONFIG, "cannot change the uuid of %s (%s)", dom->r->name,
                          dom->r->uuid);
@@ -71,8 +73,9 @@ void call_rename(struct daemon *d, struct request *r)
     }
     const struct domain *other = engine_by_name(&d->engine, name);
     if (other) {
-        err_set(&e, ERR_EXISTS, other == dom ? "%s has that name already"
-                                             : "cannot rename it: there is a domain %s already",
+        err_set(&e, ERR_EXISTS,
+                other == dom ? "%s has that name already"
+                             : "cannot rename it: there is a domain %s already",
                 name);
         request_fail(r, &e, NULL);
         return;
@@ -106,4 +109,60 @@ void call_config_set(struct daemon *d, struct request *r)
     for (size_t i = 0; i < count; i++)
         words[i] = json_string_value(json_array_get(list, i));
     set(d, r, dom, VERB_CONFIG_SET, words, count, &args);
+}
+
+/* Every config that the domain had, read on a worker thread. */
+struct history {
+    uv_work_t work;
+    struct daemon *daemon;
+    struct request *request;
+    char uuid[IDENT_UUID_LEN + 1];
+    struct config_version *versions;
+    size_t count;
+    int result;
+    struct err err;
+};
+
+static void read_history(uv_work_t *work)
+{
+    struct history *h = work->data;
+
+    h->result = store_configs(h->daemon->engine.store, h->uuid, &h->versions, &h->count, &h->err);
+}
+
+static void history_read(uv_work_t *work, int status)
+{
+    struct history *h = work->data;
+    json_t *list = json_array();
+
+    (void)status;
+    for (size_t i = 0; i < h->count; i++) {
+        json_t *version = json_object();
+        json_set_int(version, "version", (int64_t)h->versions[i].version);
+        json_set_time(version, "at", h->versions[i].at_ms);
+        json_set_string(version, "config", h->versions[i].text);
+        json_array_append_new(list, version);
+    }
+    if (h->result < 0) {
+        json_decref(list);
+        request_fail(h->request, &h->err, NULL);
+    } else {
+        request_return(h->request, json_pack("{s:o}", "versions", list));
+    }
+    config_versions_free(h->versions, h->count);
+    free(h);
+}
+
+void call_config_history(struct daemon *d, struct request *r)
+{
+    struct domain *dom = calls_domain(d, r);
+
+    if (!dom)
+        return;
+    struct history *h = x_calloc(1, sizeof *h);
+    h->work.data = h;
+    h->daemon = d;
+    h->request = r;
+    str_copy(h->uuid, sizeof h->uuid, dom->r->uuid);
+    uv_queue_work(d->loop, &h->work, read_history, history_read);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -40,7 +42,10 @@ struct client {
     uv_timer_t more; /* goes on reading from the loop, never from inside a call */
     int open_handles;
     bool closing;
-    bool ending; /* closes once all is sent */
+    bool broken;      /* a write failed: to be closed from the loop */
+    bool finished;    /* it has shut down its sending half: what it asked is still answered */
+    int64_t taken_ms; /* monotonic; when it last took something of what is unsent */
+    bool ending;      /* closes once all is sent */
     bool reading;
     bool subscribed;
     bool holding; /* a replay is being read: events wait in `held` */
@@ -127,12 +132,27 @@ static void client_close(struct client *c)
     uv_close((uv_handle_t *)&c->more, client_closed);
 }
 
+/* Both halves of the connection are shut down: nobody is there any more. */
+static bool hung_up(const struct client *c)
+{
+    uv_os_fd_t fd;
+
+    if (uv_fileno((const uv_handle_t *)&c->pipe, &fd) < 0)
+        return true;
+    struct pollfd p = {.fd = fd};
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
 static void on_slow(uv_timer_t *timer)
 {
     struct client *c = timer->data;
 
-    log_info("a client (%s) takes nothing of what it is sent; dropped", c->actor);
-    client_close(c);
+    if (c->unsent > 0 && clock_mono_ms() - c->taken_ms >= SERVER_SLOW_MS) {
+        log_info("a client (%s) takes nothing of what it is sent; dropped", c->actor);
+        client_close(c);
+    } else if (c->broken || (c->finished && hung_up(c))) {
+        client_close(c);
+    }
 }
 
 static void on_sent(uv_write_t *write, int status)
@@ -148,14 +168,18 @@ static void on_sent(uv_write_t *write, int status)
         client_close(c);
         return;
     }
-    if (c->unsent == 0)
+    c->taken_ms = clock_mono_ms();
+    if (c->unsent == 0 && !c->finished)
         uv_timer_stop(&c->slow);
-    else
-        uv_timer_again(&c->slow);
     read_more(c);
 }
 
 /* Sends what the socket takes now and queues the rest. */
+static void watch_client(struct client *c, int64_t ms)
+{
+    uv_timer_start(&c->slow, on_slow, (uint64_t)ms, (uint64_t)ms);
+}
+
 static void client_send(struct client *c, const char *bytes, size_t len)
 {
     if (c->closing || c->ending)
@@ -177,13 +201,16 @@ static void client_send(struct client *c, const char *bytes, size_t len)
     memcpy(sent->bytes, bytes, len);
     uv_buf_t rest = uv_buf_init(sent->bytes, (unsigned)len);
     c->unsent += len;
+    if (c->unsent == len)
+        c->taken_ms = clock_mono_ms();
     if (!uv_is_active((uv_handle_t *)&c->slow))
-        uv_timer_start(&c->slow, on_slow, SERVER_SLOW_MS, SERVER_SLOW_MS);
+        watch_client(c, SERVER_SLOW_MS);
     if (uv_write(&sent->write, (uv_stream_t *)&c->pipe, &rest, 1, on_sent) < 0) {
         c->unsent -= len;
         free(sent);
         /* Not at once: the caller may be going through a list that this client is in. */
-        uv_timer_start(&c->slow, on_slow, 0, 0);
+        c->broken = true;
+        watch_client(c, 0);
     }
 }
 
@@ -394,8 +421,15 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct client *c = stream->data;
 
+    if (n == UV_EOF && !c->raw && c->request_count > 0 && !hung_up(c)) {
+        c->finished = true;
+        uv_read_stop(stream);
+        c->reading = false;
+        watch_client(c, SERVER_LOOK_MS);
+        return;
+    }
     if (n < 0) {
-        client_close(c);
+        client_end(c);
         return;
     }
     if (n == 0)
@@ -413,6 +447,12 @@ static void read_more(struct client *c)
 {
     if (c->reading || !may_read(c))
         return;
+    if (c->finished) {
+        take_lines(c);
+        if (c->request_count == 0)
+            client_end(c);
+        return;
+    }
     c->reading = true;
     uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
     take_lines(c);

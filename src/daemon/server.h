@@ -16,7 +16,9 @@ enum {
     SERVER_REQUESTS_MAX = 256,            /* unanswered ones of a client; then it is not read */
     SERVER_UNSENT_READ = 1024 * 1024,     /* a client with this much unsent is not read */
     SERVER_UNSENT_MAX = 16 * 1024 * 1024, /* unsent before an event or console bytes: dropped */
-    SERVER_SLOW_MS = 30 * 1000,           /* nothing of it taken for so long: dropped */
+    SERVER_LOOK_MS = 1000,      /* between two looks whether a client that has shut down its
+                                   sending half is still there */
+    SERVER_SLOW_MS = 30 * 1000, /* nothing of it taken for so long: dropped */
 };
 
 struct server;

@@ -82,8 +82,8 @@ void bench_close(struct bench *b)
 static NORETURN void become_daemon(const struct bench *b, const char *fault,
                                    const char *const *words)
 {
-    const char *argv[24] = {program,       "--foreground", "--driver",  "null",   "--state-dir",
-                            b->state,      "--run-dir",    b->run,      "--config", b->conf};
+    const char *argv[24] = {program,  "--foreground", "--driver", "null",     "--state-dir",
+                            b->state, "--run-dir",    b->run,     "--config", b->conf};
     int log = open(b->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     size_t n = 10;
 
@@ -289,8 +289,8 @@ json_t *conn_line(struct peer_conn *c, int64_t ms)
     size_t looked = 0;
 
     for (;;) {
-        char *end = c->in.len > looked ? memchr(c->in.data + looked, '\n', c->in.len - looked)
-                                       : NULL;
+        char *end =
+            c->in.len > looked ? memchr(c->in.data + looked, '\n', c->in.len - looked) : NULL;
         if (end) {
             size_t len = (size_t)(end - c->in.data);
             json_t *line = json_loadb(c->in.data, len, 0, NULL);
@@ -528,8 +528,8 @@ void bench_tidy(const struct bench *b, bool broken)
         json_t *findings = json_object_get(json_object_get(doctor, "return"), "findings");
         assert_non_null(findings);
         size_t count = json_array_size(findings);
-        if (count == broken && (!broken || strstr(json_string_value(json_array_get(findings, 0)),
-                                                  " is broken: ")))
+        if (count == broken &&
+            (!broken || strstr(json_string_value(json_array_get(findings, 0)), " is broken: ")))
             return;
         if (clock_mono_ms() > deadline) {
             show_log(b);

@@ -73,8 +73,7 @@ int conn_request(struct peer_conn *c, const char *call, const char *args);
 json_t *conn_answer(struct peer_conn *c, int id, int64_t ms);
 
 /* One request on a connection of its own; NULL when the daemon went away. printf-like args. */
-json_t *bench_call(const struct bench *b, const char *call, const char *args, ...)
-    PRINTF(3, 4);
+json_t *bench_call(const struct bench *b, const char *call, const char *args, ...) PRINTF(3, 4);
 /* The same, and fails the test unless it is done. */
 void bench_do(const struct bench *b, const char *call, const char *args, ...) PRINTF(3, 4);
 /* The same, and fails the test unless it is refused with this code. */

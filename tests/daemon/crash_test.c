@@ -52,71 +52,71 @@ struct row {
 #define PURGE "delete+\"destroy\":true"
 
 static const struct row rows[] = {
-    {"start.intent", "start", FROM_HALTED, true, "halted", "halted", "halted"},
-    {"start.created", "start", FROM_HALTED, true, "halted", "halted", "halted"},
-    {"start.created", "start+\"paused\":true", FROM_HALTED, true, "paused", "halted", "halted"},
-    {"start.running", "start", FROM_HALTED, true, "running", "halted", "halted"},
-    {"start.intent", "create", FROM_ABSENT, false, "absent", "absent", "absent"},
-    {"start.created", "create", FROM_ABSENT, false, "absent", "absent", "absent"},
-    {"start.running", "create", FROM_ABSENT, false, "running", "absent", "absent"},
-    {"save.intent", "suspend", FROM_RUNNING, true, "running", "running", "halted"},
-    {"save.stopped", "suspend", FROM_RUNNING, true, "running", "running", "halted"},
-    {"save.renamed", "suspend", FROM_RUNNING, true, "running", "running", "suspended"},
-    {"save.committed", "suspend", FROM_RUNNING, true, "suspended", "suspended", "suspended"},
-    {"save.intent", "suspend", FROM_PAUSED, true, "paused", "paused", "halted"},
-    {"save.stopped", "suspend", FROM_PAUSED, true, "paused", "paused", "halted"},
-    {"save.renamed", "suspend", FROM_PAUSED, true, "paused", "paused", "suspended"},
-    {"save.committed", "suspend", FROM_PAUSED, true, "suspended", "suspended", "suspended"},
-    {"save.intent", SAVE, FROM_RUNNING, true, "running", "running", "halted"},
-    {"save.stopped", SAVE, FROM_RUNNING, true, "running", "running", "halted"},
-    {"save.renamed", SAVE, FROM_RUNNING, true, "running", "running", "halted"},
-    {"save.committed", SAVE, FROM_RUNNING, true, "halted", "halted", "halted"},
-    {"save.intent", SAVE, FROM_RUNNING, false, "running", "running", "absent"},
-    {"save.stopped", SAVE, FROM_PAUSED, false, "paused", "paused", "absent"},
-    {"save.renamed", SAVE, FROM_RUNNING, false, "running", "running", "absent"},
-    {"save.committed", SAVE, FROM_RUNNING, false, "absent", "absent", "absent"},
-    {"save.intent", CHECKPOINT, FROM_RUNNING, true, "running", "running", "halted"},
-    {"save.stopped", CHECKPOINT, FROM_RUNNING, false, "running", "running", "absent"},
-    {"save.stopped", CHECKPOINT, FROM_PAUSED, true, "paused", "paused", "halted"},
-    {"resume.intent", "resume", FROM_SUSPENDED, true, "suspended", "suspended", "suspended"},
-    {"resume.loaded", "resume", FROM_SUSPENDED, true, "suspended", "suspended", "suspended"},
-    {"resume.claimed", "resume", FROM_SUSPENDED, true, "running", "suspended", "broken"},
-    {"resume.running", "resume", FROM_SUSPENDED, true, "running", "running", "broken"},
-    {"resume.committed", "resume", FROM_SUSPENDED, true, "running", "running", "halted"},
-    {"resume.intent", "resume", FROM_SUSPENDED_PAUSED, true, "suspended", "suspended", "suspended"},
-    {"resume.loaded", "resume", FROM_SUSPENDED_PAUSED, true, "suspended", "suspended", "suspended"},
-    {"resume.claimed", "resume", FROM_SUSPENDED_PAUSED, true, "paused", "suspended", "broken"},
-    {"resume.running", "resume", FROM_SUSPENDED_PAUSED, true, "paused", "paused", "broken"},
-    {"resume.committed", "resume", FROM_SUSPENDED_PAUSED, true, "paused", "paused", "halted"},
-    {"resume.intent", FORCE, FROM_SPENT, true, "broken", "broken", "broken"},
-    {"resume.loaded", FORCE, FROM_SPENT, true, "running", "broken", "broken"},
-    {"resume.claimed", FORCE, FROM_SPENT, true, "running", "broken", "broken"},
-    {"resume.running", FORCE, FROM_SPENT, true, "running", "running", "broken"},
-    {"resume.committed", FORCE, FROM_SPENT, true, "running", "running", "halted"},
-    {"resume.loaded", RESTORE, FROM_SAVED, true, "running", "halted", "halted"},
-    {"resume.loaded", RESTORE, FROM_SAVED, false, "running", "absent", "absent"},
-    {"destroy.intent", "destroy", FROM_RUNNING, true, "halted", "running", "halted"},
-    {"destroy.gone", "destroy", FROM_RUNNING, true, "halted", "halted", "halted"},
-    {"destroy.intent", "destroy", FROM_PAUSED, false, "absent", "paused", "absent"},
-    {"destroy.gone", "destroy", FROM_PAUSED, false, "absent", "absent", "absent"},
-    {"destroy.gone", "shutdown", FROM_RUNNING, true, "halted", "halted", "halted"},
-    {"destroy.gone", "shutdown", FROM_RUNNING, false, "absent", "absent", "absent"},
-    {"destroy.intent", PURGE, FROM_RUNNING, true, "halted", "running", "halted"},
-    {"destroy.gone", PURGE, FROM_RUNNING, true, "halted", "halted", "halted"},
-    {"store.commit", "start", FROM_HALTED, true, "halted", "halted", "halted"},
-    {"store.commit", "create", FROM_ABSENT, false, "absent", "absent", "absent"},
-    {"store.commit", "suspend", FROM_RUNNING, true, "running", "running", "halted"},
-    {"store.commit", SAVE, FROM_RUNNING, false, "running", "running", "absent"},
-    {"store.commit", "resume", FROM_SUSPENDED, true, "suspended", "suspended", "suspended"},
-    {"store.commit", RESTORE, FROM_SAVED, true, "halted", "halted", "halted"},
-    {"store.commit", "discard", FROM_SUSPENDED, true, "suspended", "suspended", "suspended"},
-    {"store.commit", "discard", FROM_SPENT, true, "broken", "broken", "broken"},
-    {"store.commit", "destroy", FROM_RUNNING, true, "running", "running", "halted"},
-    {"store.commit", "shutdown", FROM_RUNNING, true, "running", "running", "halted"},
-    {"store.commit", "reboot", FROM_RUNNING, true, "running", "running", "halted"},
-    {"store.commit", "delete", FROM_HALTED, true, "halted", "halted", "halted"},
-    {"store.commit", "adopt", FROM_RUNNING, false, "running", "running", "absent"},
-    {"store.commit", "new", FROM_ABSENT, true, "absent", "absent", "absent"},
+    {"start.intent",     "start",                 FROM_HALTED,           true,  "halted",    "halted",    "halted"   },
+    {"start.created",    "start",                 FROM_HALTED,           true,  "halted",    "halted",    "halted"   },
+    {"start.created",    "start+\"paused\":true", FROM_HALTED,           true,  "paused",    "halted",    "halted"   },
+    {"start.running",    "start",                 FROM_HALTED,           true,  "running",   "halted",    "halted"   },
+    {"start.intent",     "create",                FROM_ABSENT,           false, "absent",    "absent",    "absent"   },
+    {"start.created",    "create",                FROM_ABSENT,           false, "absent",    "absent",    "absent"   },
+    {"start.running",    "create",                FROM_ABSENT,           false, "running",   "absent",    "absent"   },
+    {"save.intent",      "suspend",               FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"save.stopped",     "suspend",               FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"save.renamed",     "suspend",               FROM_RUNNING,          true,  "running",   "running",   "suspended"},
+    {"save.committed",   "suspend",               FROM_RUNNING,          true,  "suspended", "suspended", "suspended"},
+    {"save.intent",      "suspend",               FROM_PAUSED,           true,  "paused",    "paused",    "halted"   },
+    {"save.stopped",     "suspend",               FROM_PAUSED,           true,  "paused",    "paused",    "halted"   },
+    {"save.renamed",     "suspend",               FROM_PAUSED,           true,  "paused",    "paused",    "suspended"},
+    {"save.committed",   "suspend",               FROM_PAUSED,           true,  "suspended", "suspended", "suspended"},
+    {"save.intent",      SAVE,                    FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"save.stopped",     SAVE,                    FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"save.renamed",     SAVE,                    FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"save.committed",   SAVE,                    FROM_RUNNING,          true,  "halted",    "halted",    "halted"   },
+    {"save.intent",      SAVE,                    FROM_RUNNING,          false, "running",   "running",   "absent"   },
+    {"save.stopped",     SAVE,                    FROM_PAUSED,           false, "paused",    "paused",    "absent"   },
+    {"save.renamed",     SAVE,                    FROM_RUNNING,          false, "running",   "running",   "absent"   },
+    {"save.committed",   SAVE,                    FROM_RUNNING,          false, "absent",    "absent",    "absent"   },
+    {"save.intent",      CHECKPOINT,              FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"save.stopped",     CHECKPOINT,              FROM_RUNNING,          false, "running",   "running",   "absent"   },
+    {"save.stopped",     CHECKPOINT,              FROM_PAUSED,           true,  "paused",    "paused",    "halted"   },
+    {"resume.intent",    "resume",                FROM_SUSPENDED,        true,  "suspended", "suspended", "suspended"},
+    {"resume.loaded",    "resume",                FROM_SUSPENDED,        true,  "suspended", "suspended", "suspended"},
+    {"resume.claimed",   "resume",                FROM_SUSPENDED,        true,  "running",   "suspended", "broken"   },
+    {"resume.running",   "resume",                FROM_SUSPENDED,        true,  "running",   "running",   "broken"   },
+    {"resume.committed", "resume",                FROM_SUSPENDED,        true,  "running",   "running",   "halted"   },
+    {"resume.intent",    "resume",                FROM_SUSPENDED_PAUSED, true,  "suspended", "suspended", "suspended"},
+    {"resume.loaded",    "resume",                FROM_SUSPENDED_PAUSED, true,  "suspended", "suspended", "suspended"},
+    {"resume.claimed",   "resume",                FROM_SUSPENDED_PAUSED, true,  "paused",    "suspended", "broken"   },
+    {"resume.running",   "resume",                FROM_SUSPENDED_PAUSED, true,  "paused",    "paused",    "broken"   },
+    {"resume.committed", "resume",                FROM_SUSPENDED_PAUSED, true,  "paused",    "paused",    "halted"   },
+    {"resume.intent",    FORCE,                   FROM_SPENT,            true,  "broken",    "broken",    "broken"   },
+    {"resume.loaded",    FORCE,                   FROM_SPENT,            true,  "running",   "broken",    "broken"   },
+    {"resume.claimed",   FORCE,                   FROM_SPENT,            true,  "running",   "broken",    "broken"   },
+    {"resume.running",   FORCE,                   FROM_SPENT,            true,  "running",   "running",   "broken"   },
+    {"resume.committed", FORCE,                   FROM_SPENT,            true,  "running",   "running",   "halted"   },
+    {"resume.loaded",    RESTORE,                 FROM_SAVED,            true,  "running",   "halted",    "halted"   },
+    {"resume.loaded",    RESTORE,                 FROM_SAVED,            false, "running",   "absent",    "absent"   },
+    {"destroy.intent",   "destroy",               FROM_RUNNING,          true,  "halted",    "running",   "halted"   },
+    {"destroy.gone",     "destroy",               FROM_RUNNING,          true,  "halted",    "halted",    "halted"   },
+    {"destroy.intent",   "destroy",               FROM_PAUSED,           false, "absent",    "paused",    "absent"   },
+    {"destroy.gone",     "destroy",               FROM_PAUSED,           false, "absent",    "absent",    "absent"   },
+    {"destroy.gone",     "shutdown",              FROM_RUNNING,          true,  "halted",    "halted",    "halted"   },
+    {"destroy.gone",     "shutdown",              FROM_RUNNING,          false, "absent",    "absent",    "absent"   },
+    {"destroy.intent",   PURGE,                   FROM_RUNNING,          true,  "halted",    "running",   "halted"   },
+    {"destroy.gone",     PURGE,                   FROM_RUNNING,          true,  "halted",    "halted",    "halted"   },
+    {"store.commit",     "start",                 FROM_HALTED,           true,  "halted",    "halted",    "halted"   },
+    {"store.commit",     "create",                FROM_ABSENT,           false, "absent",    "absent",    "absent"   },
+    {"store.commit",     "suspend",               FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"store.commit",     SAVE,                    FROM_RUNNING,          false, "running",   "running",   "absent"   },
+    {"store.commit",     "resume",                FROM_SUSPENDED,        true,  "suspended", "suspended", "suspended"},
+    {"store.commit",     RESTORE,                 FROM_SAVED,            true,  "halted",    "halted",    "halted"   },
+    {"store.commit",     "discard",               FROM_SUSPENDED,        true,  "suspended", "suspended", "suspended"},
+    {"store.commit",     "discard",               FROM_SPENT,            true,  "broken",    "broken",    "broken"   },
+    {"store.commit",     "destroy",               FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"store.commit",     "shutdown",              FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"store.commit",     "reboot",                FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"store.commit",     "delete",                FROM_HALTED,           true,  "halted",    "halted",    "halted"   },
+    {"store.commit",     "adopt",                 FROM_RUNNING,          false, "running",   "running",   "absent"   },
+    {"store.commit",     "new",                   FROM_ABSENT,           true,  "absent",    "absent",    "absent"   },
 };
 
 static const char name[] = "web1";
@@ -283,9 +283,9 @@ static bool had_guest(const struct row *row)
 static void check_file(const struct row *row, const char *state, const char *where)
 {
     bool ended = str_eq(state, "halted") || str_eq(state, "absent");
-    bool saved = row->from == FROM_SAVED || (str_eq(row->call, SAVE) && ended &&
-                                             (str_eq(row->point, "save.renamed") ||
-                                              str_eq(row->point, "save.committed")));
+    bool saved = row->from == FROM_SAVED ||
+                 (str_eq(row->call, SAVE) && ended &&
+                  (str_eq(row->point, "save.renamed") || str_eq(row->point, "save.committed")));
 
     if (saved != exists(file))
         fail_msg("%s: %s is %s", where, file, saved ? "not there" : "there");
@@ -398,8 +398,8 @@ static void test_power_cut(void **state)
 /* The other way out of a spent image: it is set aside, and the domain can be started. */
 static void test_discard_of_spent(void **state)
 {
-    static const struct row row = {"resume.claimed", "resume", FROM_SUSPENDED, true, NULL, NULL,
-                                   NULL};
+    static const struct row row = {
+        "resume.claimed", "resume", FROM_SUSPENDED, true, NULL, NULL, NULL};
     AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
     struct bench *b = &bench;
 
@@ -411,8 +411,8 @@ static void test_discard_of_spent(void **state)
     bench_refused(b, "wrong-state", "start", "%s", one);
     bench_do(b, "discard", "%s", one);
     assert_string_equal(bench_state(b, name), "halted");
-    AUTO_FREE char *kept = x_asprintf("ls '%s'/images/%s/*.discarded-* >/dev/null 2>&1", b->state,
-                                      uuid);
+    AUTO_FREE char *kept =
+        x_asprintf("ls '%s'/images/%s/*.discarded-* >/dev/null 2>&1", b->state, uuid);
     assert_int_equal(system(kept), 0); /* NOLINT: a folder of our own */
     bench_do(b, "start", "%s", one);
     assert_string_equal(bench_state(b, name), "running");

@@ -32,8 +32,8 @@ struct model {
     bool managed;
     bool was_paused; /* what resume leads back to */
     bool file_was_paused;
-    bool has_file;   /* its state is in `file` */
-    int64_t count;   /* what it had counted when it was last looked at; kept in image and file */
+    bool has_file; /* its state is in `file` */
+    int64_t count; /* what it had counted when it was last looked at; kept in image and file */
     int64_t file_count;
     char uuid[IDENT_UUID_LEN + 1]; /* of the last domain of that name */
     char file_uuid[IDENT_UUID_LEN + 1];
@@ -52,31 +52,31 @@ static const struct move {
     bool saves;       /* leaves a file when it ends so */
     bool needs_file;
 } moves[] = {
-    {ST_ABSENT, ANY, "new", "", ST_HALTED, true, false, false},
-    {ST_ABSENT, ANY, "create", "", ST_RUNNING, true, false, false},
-    {ST_ABSENT, ANY, "restore", "", ST_N, false, false, true},
-    {ST_HALTED, ANY, "start", "", ST_RUNNING, true, false, false},
-    {ST_HALTED, ANY, "start", ",\"paused\":true", ST_PAUSED, true, false, false},
-    {ST_HALTED, ANY, "delete", "", ST_ABSENT, true, false, false},
-    {ST_HALTED, ANY, "restore", "", ST_N, false, false, true},
-    {ST_RUNNING, ANY, "pause", "", ST_PAUSED, false, false, false},
-    {ST_RUNNING, ANY, "unpause", "", ST_RUNNING, false, false, false},
-    {ST_RUNNING, MANAGED, "suspend", "", ST_SUSPENDED, false, false, false},
-    {ST_RUNNING, MANAGED, "suspend", "", ST_SUSPENDED, false, false, false},
-    {ST_RUNNING, ANY, "save", ",\"file\":", ST_HALTED, false, true, false},
-    {ST_RUNNING, ANY, "destroy", "", ST_HALTED, true, false, false},
-    {ST_RUNNING, ANY, "shutdown", "", ST_HALTED, true, false, false},
-    {ST_RUNNING, ANY, "reset", "", ST_RUNNING, true, false, false},
-    {ST_RUNNING, ANY, "reboot", "", ST_RUNNING, true, false, false},
-    {ST_RUNNING, TRANSIENT, "adopt", "", ST_RUNNING, false, false, false},
-    {ST_RUNNING, MANAGED, "delete", ",\"destroy\":true", ST_ABSENT, true, false, false},
-    {ST_PAUSED, ANY, "unpause", "", ST_RUNNING, false, false, false},
-    {ST_PAUSED, MANAGED, "suspend", "", ST_SUSPENDED, false, false, false},
-    {ST_PAUSED, ANY, "save", ",\"file\":", ST_HALTED, false, true, false},
-    {ST_PAUSED, ANY, "destroy", "", ST_HALTED, true, false, false},
-    {ST_SUSPENDED, ANY, "resume", "", ST_N, false, false, false},
-    {ST_SUSPENDED, ANY, "resume", "", ST_N, false, false, false},
-    {ST_SUSPENDED, ANY, "discard", "", ST_HALTED, true, false, false},
+    {ST_ABSENT,    ANY,       "new",      "",                  ST_HALTED,    true,  false, false},
+    {ST_ABSENT,    ANY,       "create",   "",                  ST_RUNNING,   true,  false, false},
+    {ST_ABSENT,    ANY,       "restore",  "",                  ST_N,         false, false, true },
+    {ST_HALTED,    ANY,       "start",    "",                  ST_RUNNING,   true,  false, false},
+    {ST_HALTED,    ANY,       "start",    ",\"paused\":true",  ST_PAUSED,    true,  false, false},
+    {ST_HALTED,    ANY,       "delete",   "",                  ST_ABSENT,    true,  false, false},
+    {ST_HALTED,    ANY,       "restore",  "",                  ST_N,         false, false, true },
+    {ST_RUNNING,   ANY,       "pause",    "",                  ST_PAUSED,    false, false, false},
+    {ST_RUNNING,   ANY,       "unpause",  "",                  ST_RUNNING,   false, false, false},
+    {ST_RUNNING,   MANAGED,   "suspend",  "",                  ST_SUSPENDED, false, false, false},
+    {ST_RUNNING,   MANAGED,   "suspend",  "",                  ST_SUSPENDED, false, false, false},
+    {ST_RUNNING,   ANY,       "save",     ",\"file\":",        ST_HALTED,    false, true,  false},
+    {ST_RUNNING,   ANY,       "destroy",  "",                  ST_HALTED,    true,  false, false},
+    {ST_RUNNING,   ANY,       "shutdown", "",                  ST_HALTED,    true,  false, false},
+    {ST_RUNNING,   ANY,       "reset",    "",                  ST_RUNNING,   true,  false, false},
+    {ST_RUNNING,   ANY,       "reboot",   "",                  ST_RUNNING,   true,  false, false},
+    {ST_RUNNING,   TRANSIENT, "adopt",    "",                  ST_RUNNING,   false, false, false},
+    {ST_RUNNING,   MANAGED,   "delete",   ",\"destroy\":true", ST_ABSENT,    true,  false, false},
+    {ST_PAUSED,    ANY,       "unpause",  "",                  ST_RUNNING,   false, false, false},
+    {ST_PAUSED,    MANAGED,   "suspend",  "",                  ST_SUSPENDED, false, false, false},
+    {ST_PAUSED,    ANY,       "save",     ",\"file\":",        ST_HALTED,    false, true,  false},
+    {ST_PAUSED,    ANY,       "destroy",  "",                  ST_HALTED,    true,  false, false},
+    {ST_SUSPENDED, ANY,       "resume",   "",                  ST_N,         false, false, false},
+    {ST_SUSPENDED, ANY,       "resume",   "",                  ST_N,         false, false, false},
+    {ST_SUSPENDED, ANY,       "discard",  "",                  ST_HALTED,    true,  false, false},
 };
 
 static struct bench bench;
@@ -165,8 +165,8 @@ static void look(struct model *m, const struct move *move, bool done, bool kille
 {
     enum state before = m->state, wanted = led_to(m, move);
     /* delete --destroy does both, one after the other. */
-    enum state between = before == ST_RUNNING && wanted == ST_ABSENT && m->managed ? ST_HALTED
-                                                                                  : before;
+    enum state between =
+        before == ST_RUNNING && wanted == ST_ABSENT && m->managed ? ST_HALTED : before;
     enum state now = done     ? settled(m, move->call, wanted, wanted, wanted)
                      : killed ? settled(m, move->call, before, wanted, between)
                               : settled(m, move->call, before, before, before);
@@ -178,9 +178,8 @@ static void look(struct model *m, const struct move *move, bool done, bool kille
     if (move->saves) {
         bool there = access(m->file, F_OK) == 0;
         if (there != (moved && now != before))
-            fail_msg("seed %llu, round %u: %s is %s and its file is %s",
-                     (unsigned long long)seed, rounds, m->name, state_name(now),
-                     there ? "there" : "not there");
+            fail_msg("seed %llu, round %u: %s is %s and its file is %s", (unsigned long long)seed,
+                     rounds, m->name, state_name(now), there ? "there" : "not there");
         if (there) {
             m->file_count = m->count;
             str_copy(m->file_uuid, sizeof m->file_uuid, m->uuid);

@@ -71,61 +71,60 @@ static const struct {
     const char *code;
     bool closes;
 } lines[] = {
-    {"", 0, "bad-request", false},
-    {" ", 0, "bad-request", false},
-    {"\r", 0, "bad-request", false},
-    {"null", 0, "bad-request", false},
-    {"[]", 0, "bad-request", false},
-    {"7", 0, "bad-request", false},
-    {"\"list\"", 0, "bad-request", false},
-    {"{", 0, "bad-request", false},
-    {"{}", 0, "bad-request", false},
-    {"{}{}", 0, "bad-request", false},
-    {"{\"execute\":7}", 0, "bad-request", false},
-    {"{\"execute\":null}", 0, "bad-request", false},
-    {"{\"execute\":\"list\",\"arguments\":[]}", 0, "bad-request", false},
-    {"{\"execute\":\"list\",\"arguments\":null}", 0, "bad-request", false},
-    {"{\"execute\":\"list\",\"argument\":{}}", 0, "bad-request", false},
-    {"{\"execute\":\"list\",\"execute\":\"list\"}", 0, "bad-request", false},
-    {"{\"execute\":\"list\",\"arguments\":{\"state\":\"halted\",\"state\":\"halted\"}}", 0,
-     "bad-request", false},
-    {"{\"execute\":\"list\",\"arguments\":{\"nonsense\":1}}", 0, "bad-request", false},
-    {"{\"execute\":\"list\",\"arguments\":{\"state\":7}}", 0, "bad-request", false},
-    {"{\"execute\":\"list\",\"arguments\":{\"state\":\"green\"}}", 0, "bad-request", false},
-    {"{\"execute\":\"list\",\"arguments\":{\"domains\":[7]}}", 0, "bad-request", false},
-    {"{\"execute\":\"show\"}", 0, "bad-request", false},
-    {"{\"execute\":\"show\",\"arguments\":{\"domain\":\"\"}}", 0, "bad-request", false},
-    {"{\"execute\":\"show\",\"arguments\":{\"domain\":\"nobody\"}}", 0, "no-such-domain", false},
-    {"{\"execute\":\"show\",\"arguments\":{\"domain\":\"id:99\"}}", 0, "no-such-domain", false},
-    {"{\"execute\":\"lisp\"}", 0, "no-such-verb", false},
-    {"{\"execute\":\"\"}", 0, "no-such-verb", false},
-    {"{\"execute\":\"LIST\"}", 0, "no-such-verb", false},
-    {"{\"execute\":\"wait\",\"arguments\":{\"job\":99}}", 0, "no-such-job", false},
-    {"{\"execute\":\"wait\",\"arguments\":{\"job\":-1}}", 0, "bad-request", false},
-    {"{\"execute\":\"cancel\",\"arguments\":{\"job\":99}}", 0, "no-such-job", false},
-    {"{\"execute\":\"wait\",\"arguments\":{\"domain\":\"x\",\"state\":\"green\"}}", 0,
-     "bad-request", false},
+    {"",                                                                                     0,  "bad-request",    false},
+    {" ",                                                                                    0,  "bad-request",    false},
+    {"\r",                                                                                   0,  "bad-request",    false},
+    {"null",                                                                                 0,  "bad-request",    false},
+    {"[]",                                                                                   0,  "bad-request",    false},
+    {"7",                                                                                    0,  "bad-request",    false},
+    {"\"list\"",                                                                             0,  "bad-request",    false},
+    {"{",                                                                                    0,  "bad-request",    false},
+    {"{}",                                                                                   0,  "bad-request",    false},
+    {"{}{}",                                                                                 0,  "bad-request",    false},
+    {"{\"execute\":7}",                                                                      0,  "bad-request",    false},
+    {"{\"execute\":null}",                                                                   0,  "bad-request",    false},
+    {"{\"execute\":\"list\",\"arguments\":[]}",                                              0,  "bad-request",    false},
+    {"{\"execute\":\"list\",\"arguments\":null}",                                            0,  "bad-request",    false},
+    {"{\"execute\":\"list\",\"argument\":{}}",                                               0,  "bad-request",    false},
+    {"{\"execute\":\"list\",\"execute\":\"list\"}",                                          0,  "bad-request",    false},
+    {"{\"execute\":\"list\",\"arguments\":{\"state\":\"halted\",\"state\":\"halted\"}}",     0,
+     "bad-request",                                                                                                false},
+    {"{\"execute\":\"list\",\"arguments\":{\"nonsense\":1}}",                                0,  "bad-request",    false},
+    {"{\"execute\":\"list\",\"arguments\":{\"state\":7}}",                                   0,  "bad-request",    false},
+    {"{\"execute\":\"list\",\"arguments\":{\"state\":\"green\"}}",                           0,  "bad-request",    false},
+    {"{\"execute\":\"list\",\"arguments\":{\"domains\":[7]}}",                               0,  "bad-request",    false},
+    {"{\"execute\":\"show\"}",                                                               0,  "bad-request",    false},
+    {"{\"execute\":\"show\",\"arguments\":{\"domain\":\"\"}}",                               0,  "bad-request",    false},
+    {"{\"execute\":\"show\",\"arguments\":{\"domain\":\"nobody\"}}",                         0,  "no-such-domain", false},
+    {"{\"execute\":\"show\",\"arguments\":{\"domain\":\"id:99\"}}",                          0,  "no-such-domain", false},
+    {"{\"execute\":\"lisp\"}",                                                               0,  "no-such-verb",   false},
+    {"{\"execute\":\"\"}",                                                                   0,  "no-such-verb",   false},
+    {"{\"execute\":\"LIST\"}",                                                               0,  "no-such-verb",   false},
+    {"{\"execute\":\"wait\",\"arguments\":{\"job\":99}}",                                    0,  "no-such-job",    false},
+    {"{\"execute\":\"wait\",\"arguments\":{\"job\":-1}}",                                    0,  "bad-request",    false},
+    {"{\"execute\":\"cancel\",\"arguments\":{\"job\":99}}",                                  0,  "no-such-job",    false},
+    {"{\"execute\":\"wait\",\"arguments\":{\"domain\":\"x\",\"state\":\"green\"}}",          0,
+     "bad-request",                                                                                                false},
     {"{\"execute\":\"shutdown\",\"arguments\":{\"domain\":\"x\",\"timeout_ms\":9223372036854775807}"
-     "}",
-     0, "bad-request", false},
-    {"{\"execute\":\"shutdown\",\"arguments\":{\"domain\":\"x\",\"timeout_ms\":1.5}}", 0,
-     "bad-request", false},
+     "}",                                                                               0,  "bad-request",    false},
+    {"{\"execute\":\"shutdown\",\"arguments\":{\"domain\":\"x\",\"timeout_ms\":1.5}}",       0,
+     "bad-request",                                                                                                false},
     {"{\"execute\":\"new\",\"arguments\":{\"config\":\"name='a'\",\"directory\":\"here\"}}", 0,
-     "bad-request", false},
-    {"{\"execute\":\"new\",\"arguments\":{\"config\":\"nonsense\",\"directory\":\"/\"}}", 0,
-     "bad-config", false},
-    {"{\"execute\":\"save\",\"arguments\":{\"domain\":\"x\",\"file\":\"here\"}}", 0,
-     "no-such-domain", false},
-    {"{\"execute\":\"restore\",\"arguments\":{\"file\":\"here\"}}", 0, "bad-request", false},
-    {"{\"execute\":\"restore\",\"arguments\":{\"file\":\"/nowhere/at/all\"}}", 0, "no-such-image",
-     false},
-    {"{\"execute\":\"subscribe\",\"arguments\":{\"since\":\"soon\"}}", 0, "bad-request", false},
-    {"{\"execute\":\"list\"}\0", 19, "bad-request", false},
-    {"{\"execute\":\"li\\u0000st\"}", 0, "bad-request", false},
-    {"{\"execute\":\"li\xff\"}", 0, "bad-request", false},
-    {"{\"execute\":\"li\xc0\xaf\"}", 0, "bad-request", false},
-    {"{\"execute\":\"\\ud800\"}", 0, "bad-request", false},
-    {"{\"execute\":\"\xed\xa0\x80\"}", 0, "bad-request", false},
+     "bad-request",                                                                                                false},
+    {"{\"execute\":\"new\",\"arguments\":{\"config\":\"nonsense\",\"directory\":\"/\"}}",    0,
+     "bad-config",                                                                                                 false},
+    {"{\"execute\":\"save\",\"arguments\":{\"domain\":\"x\",\"file\":\"here\"}}",            0,
+     "no-such-domain",                                                                                             false},
+    {"{\"execute\":\"restore\",\"arguments\":{\"file\":\"here\"}}",                          0,  "bad-request",    false},
+    {"{\"execute\":\"restore\",\"arguments\":{\"file\":\"/nowhere/at/all\"}}",               0,  "no-such-image",
+     false                                                                                                              },
+    {"{\"execute\":\"subscribe\",\"arguments\":{\"since\":\"soon\"}}",                       0,  "bad-request",    false},
+    {"{\"execute\":\"list\"}\0",                                                             19, "bad-request",    false},
+    {"{\"execute\":\"li\\u0000st\"}",                                                        0,  "bad-request",    false},
+    {"{\"execute\":\"li\xff\"}",                                                             0,  "bad-request",    false},
+    {"{\"execute\":\"li\xc0\xaf\"}",                                                         0,  "bad-request",    false},
+    {"{\"execute\":\"\\ud800\"}",                                                            0,  "bad-request",    false},
+    {"{\"execute\":\"\xed\xa0\x80\"}",                                                       0,  "bad-request",    false},
 };
 
 static void test_bad_lines(void **state)
@@ -141,8 +140,7 @@ static void test_bad_lines(void **state)
         AUTO_JSON json_t *answer = conn_line(&c, BENCH_WAIT_MS);
         if (!answer || !str_eq(code_of(answer), lines[i].code))
             fail_msg("line %zu (%s): %s", i, lines[i].line, answer ? code_of(answer) : "closed");
-        assert_true(
-            json_get_string(json_object_get(answer, "error"), "message", "")[0] != '\0');
+        assert_true(json_get_string(json_object_get(answer, "error"), "message", "")[0] != '\0');
     }
     /* After all of them the connection is as good as new. */
     int id = conn_request(&c, "list", "");
@@ -226,8 +224,8 @@ static void test_line_length(void **state)
 static void test_ids(void **state)
 {
     static const char *const ids[] = {
-        "1",    "0",      "-7",        "1.5", "9007199254740993", "\"a\\nb\"",
-        "null", "[1,[]]", "{\"a\":{}}", "true", "\"\""};
+        "1",      "0",          "-7",   "1.5", "9007199254740993", "\"a\\nb\"", "null",
+        "[1,[]]", "{\"a\":{}}", "true", "\"\""};
     struct peer_conn c;
 
     (void)state;
@@ -249,7 +247,8 @@ static void test_ids(void **state)
     AUTO_JSON json_t *without = conn_line(&c, BENCH_WAIT_MS);
     assert_null(json_object_get(without, "id"));
     /* Two requests in one packet, and one in two. */
-    conn_text(&c, "{\"execute\":\"list\",\"id\":1}\n{\"execute\":\"list\",\"id\":2}\n{\"execute\":");
+    conn_text(&c,
+              "{\"execute\":\"list\",\"id\":1}\n{\"execute\":\"list\",\"id\":2}\n{\"execute\":");
     AUTO_JSON json_t *first = conn_line(&c, BENCH_WAIT_MS);
     AUTO_JSON json_t *second = conn_line(&c, BENCH_WAIT_MS);
     assert_int_equal(json_get_int(first, "id", 0), 1);
@@ -292,7 +291,10 @@ static void test_pipelined(void **state)
     conn_open(&c, &bench);
     for (int i = 1; i <= COUNT; i++)
         str_addf(&all, "{\"execute\":\"%s\",\"arguments\":{\"domain\":\"web1\"},\"id\":%d}\n",
-                 i % 3 == 0 ? "show" : i % 2 ? "pause" : "unpause", i);
+                 i % 3 == 0 ? "show"
+                 : i % 2    ? "pause"
+                            : "unpause",
+                 i);
     conn_send(&c, all.data, all.len);
     for (int i = 1; i <= COUNT; i++) {
         AUTO_JSON json_t *answer = conn_line(&c, BENCH_WAIT_MS);
@@ -515,8 +517,8 @@ static void test_list_never_waits(void **state)
         assert_non_null(json_object_get(started, "return"));
         for (int k = 0; k < 3; k++) {
             int64_t begun = bench_now_ms();
-            int id = conn_request(&c, k == 1 ? "show" : "list",
-                                  k == 1 ? "{\"domain\":\"web0\"}" : "");
+            int id =
+                conn_request(&c, k == 1 ? "show" : "list", k == 1 ? "{\"domain\":\"web0\"}" : "");
             AUTO_JSON json_t *answer = conn_answer(&c, id, BENCH_WAIT_MS);
             assert_non_null(json_object_get(answer, "return"));
             int64_t took = bench_now_ms() - begun;
@@ -571,9 +573,9 @@ static void test_destroy_abandons(void **state)
     int pause = conn_request(&c, "pause", "{\"domain\":\"web1\",\"progress\":true}");
     AUTO_JSON json_t *started = conn_line(&c, BENCH_WAIT_MS);
     assert_non_null(json_object_get(started, "started"));
-    begin_unwaited("create",
-                   "{\"config\":\"name='web2'\\nkernel='/k'\\ncmdline='null.create=stuck:9000'\\n\","
-                   "\"directory\":\"/\",\"wait\":false}");
+    begin_unwaited(
+        "create", "{\"config\":\"name='web2'\\nkernel='/k'\\ncmdline='null.create=stuck:9000'\\n\","
+                  "\"directory\":\"/\",\"wait\":false}");
     int64_t begun = bench_now_ms();
     int other = conn_request(&c, "destroy", "{\"domain\":\"web2\"}");
     int first = conn_request(&c, "destroy", "{\"domain\":\"web1\"}");
@@ -611,11 +613,11 @@ static void test_beyond_the_cap(void **state)
     (void)state;
     bench_start(&bench, NULL);
     for (int i = 0; i < COUNT; i++) {
-        AUTO_JSON json_t *answer = bench_call(
-            &bench, "create",
-            "{\"config\":\"name='web%d'\\nkernel='/k'\\ncmdline='null.create=hang'\\n\","
-            "\"directory\":\"/\",\"wait\":false}",
-            i);
+        AUTO_JSON json_t *answer =
+            bench_call(&bench, "create",
+                       "{\"config\":\"name='web%d'\\nkernel='/k'\\ncmdline='null.create=hang'\\n\","
+                       "\"directory\":\"/\",\"wait\":false}",
+                       i);
         last = job_id(answer);
         assert_true(last > 0);
     }
@@ -699,26 +701,26 @@ static const struct {
     const char *call, *args;
     const char *codes[4]; /* for none, viewer, operator, admin; NULL: done */
 } grants[] = {
-    {"list", "", {"not-allowed", NULL, NULL, NULL}},
-    {"show", "{\"domain\":\"web1\"}", {"not-allowed", NULL, NULL, NULL}},
-    {"info", "", {"not-allowed", NULL, NULL, NULL}},
-    {"jobs", "", {"not-allowed", NULL, NULL, NULL}},
-    {"log", "", {"not-allowed", NULL, NULL, NULL}},
-    {"subscribe", "", {"not-allowed", NULL, NULL, NULL}},
-    {"pause", "{\"domain\":\"web1\"}", {"not-allowed", "not-allowed", NULL, NULL}},
-    {"unpause", "{\"domain\":\"web1\"}", {"not-allowed", "not-allowed", NULL, NULL}},
-    {"cancel", "{\"job\":99}", {"not-allowed", "not-allowed", "no-such-job", "no-such-job"}},
-    {"console", "{\"domain\":\"web1\"}",
-     {"not-allowed", "not-allowed", "unsupported", "unsupported"}},
-    {"save", "{\"domain\":\"web1\",\"file\":\"/nowhere/at/all\"}",
-     {"not-allowed", "not-allowed", "not-allowed", "failed"}},
-    {"restore", "{\"file\":\"/nowhere/at/all\"}",
-     {"not-allowed", "not-allowed", "not-allowed", "no-such-image"}},
-    {"new", "{\"config\":\"nonsense\",\"directory\":\"/\"}",
-     {"not-allowed", "not-allowed", "not-allowed", "bad-config"}},
-    {"create", "{\"config\":\"nonsense\",\"directory\":\"/\"}",
-     {"not-allowed", "not-allowed", "not-allowed", "bad-config"}},
-    {"doctor", "", {"not-allowed", "not-allowed", "not-allowed", NULL}},
+    {"list",      "",                                      {"not-allowed", NULL, NULL, NULL}                             },
+    {"show",      "{\"domain\":\"web1\"}",                 {"not-allowed", NULL, NULL, NULL}                             },
+    {"info",      "",                                      {"not-allowed", NULL, NULL, NULL}                             },
+    {"jobs",      "",                                      {"not-allowed", NULL, NULL, NULL}                             },
+    {"log",       "",                                      {"not-allowed", NULL, NULL, NULL}                             },
+    {"subscribe", "",                                      {"not-allowed", NULL, NULL, NULL}                             },
+    {"pause",     "{\"domain\":\"web1\"}",                 {"not-allowed", "not-allowed", NULL, NULL}                    },
+    {"unpause",   "{\"domain\":\"web1\"}",                 {"not-allowed", "not-allowed", NULL, NULL}                    },
+    {"cancel",    "{\"job\":99}",                          {"not-allowed", "not-allowed", "no-such-job", "no-such-job"}  },
+    {"console",
+     "{\"domain\":\"web1\"}",                              {"not-allowed", "not-allowed", "unsupported", "unsupported"}  },
+    {"save",
+     "{\"domain\":\"web1\",\"file\":\"/nowhere/at/all\"}", {"not-allowed", "not-allowed", "not-allowed", "failed"}       },
+    {"restore",
+     "{\"file\":\"/nowhere/at/all\"}",                     {"not-allowed", "not-allowed", "not-allowed", "no-such-image"}},
+    {"new",
+     "{\"config\":\"nonsense\",\"directory\":\"/\"}",      {"not-allowed", "not-allowed", "not-allowed", "bad-config"}   },
+    {"create",
+     "{\"config\":\"nonsense\",\"directory\":\"/\"}",      {"not-allowed", "not-allowed", "not-allowed", "bad-config"}   },
+    {"doctor",    "",                                      {"not-allowed", "not-allowed", "not-allowed", NULL}           },
 };
 
 /* As another user; the process ends with how many rows were otherwise than said. */
@@ -791,8 +793,12 @@ static void test_roles(void **state)
 static void test_bad_conf(void **state)
 {
     static const char *const texts[] = {
-        "roles = \"bin=viewer\"\n", "roles = [\"bin=emperor\"]\n", "roles = [7]\n", "colour = 1\n",
-        "driver = 7\n",             "driver = \n",
+        "roles = \"bin=viewer\"\n",
+        "roles = [\"bin=emperor\"]\n",
+        "roles = [7]\n",
+        "colour = 1\n",
+        "driver = 7\n",
+        "driver = \n",
     };
 
     (void)state;
@@ -989,16 +995,14 @@ static void test_thousand_domains(void **state)
         assert_non_null(json_object_get(answer, "return"));
     }
     AUTO_JSON json_t *list = bench_call(&bench, "list", "%s", "");
-    assert_int_equal(
-        json_array_size(json_object_get(json_object_get(list, "return"), "domains")),
-        MANY_DOMAINS);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(list, "return"), "domains")),
+                     MANY_DOMAINS);
     conn_close(&c);
     bench_kill(&bench);
     bench_start(&bench, NULL);
     AUTO_JSON json_t *again = bench_call(&bench, "list", "%s", "{\"state\":\"running\"}");
-    assert_int_equal(
-        json_array_size(json_object_get(json_object_get(again, "return"), "domains")),
-        MANY_DOMAINS);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(again, "return"), "domains")),
+                     MANY_DOMAINS);
     assert_asleep("with 1,000 domains");
     if (!SANITIZED && rss_kib(bench.pid) > 16 * 1024)
         fail_msg("%ld KiB with 1,000 domains", rss_kib(bench.pid));

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "resources.h"
 #include "rig.h"
 
 enum { AWAY_MS = 1500 };
@@ -1123,6 +1124,25 @@ static const struct {
     CASE(watch_sleeps_when_nothing_happens, MEMBER(watch)),
     CASE(several_live_at_once, MEMBER(create)),
     CASE(console_can_be_had_again, MEMBER(console)),
+    CASE(disks_come_and_go, MEMBER(attach), MEMBER(detach), MEMBER(stats)),
+    CASE(network_interfaces_come_and_go, MEMBER(attach), MEMBER(detach), MEMBER(stats)),
+    CASE(what_came_later_survives_a_restart_and_a_save, MEMBER(attach), MEMBER(detach),
+         MEMBER(stats)),
+    CASE(what_came_later_is_saved_on_q35_too, MEMBER(attach), MEMBER(detach), MEMBER(stats)),
+    CASE(a_device_that_went_is_not_saved, MEMBER(detach), MEMBER(stats)),
+    CASE(what_cannot_be_attached_changes_nothing, MEMBER(attach), MEMBER(stats)),
+    CASE(a_guest_that_stands_gives_nothing_up, MEMBER(attach), MEMBER(detach), MEMBER(stats)),
+    CASE(a_guest_that_does_not_answer_keeps_its_device, MEMBER(detach), MEMBER(stats)),
+    CASE(memory_goes_down_and_up, MEMBER(memory), MEMBER(stats)),
+    CASE(cpus_come_and_go, MEMBER(vcpus)),
+    CASE(cpus_that_came_are_saved, MEMBER(vcpus), MEMBER(save), MEMBER(restore)),
+    CASE(cpus_are_listed_and_pinned, MEMBER(vcpu_list), MEMBER(vcpu_pin)),
+    CASE(discs_are_changed, MEMBER(medium)),
+    CASE(a_core_is_whole_and_the_guest_goes_on, MEMBER(dump_core)),
+    CASE(a_cancelled_core_harms_nothing, MEMBER(dump_core)),
+    CASE(sysrq_reaches_the_guest, MEMBER(sysrq)),
+    CASE(triggers_reach_the_guest, MEMBER(trigger)),
+    CASE(counters_count, MEMBER(stats)),
 };
 
 static bool has(const struct driver *d, size_t member)

@@ -33,6 +33,9 @@ struct subject {
     void (*attach)(struct guest *g);
     /* The latest value seen since attach, -1 before the first. */
     int64_t (*value)(struct guest *g);
+    /* Types a command on the guest's console, again and again, until it writes a line that has
+     * `wanted` in it; fails the case when none comes. NULL: its guests have no console. */
+    void (*ask)(struct guest *g, const char *command, const char *wanted);
 };
 
 struct rig {

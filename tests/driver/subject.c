@@ -3,6 +3,7 @@
  * milliseconds; a real one's is what the test guest writes on its console. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "rig.h"
@@ -101,10 +103,12 @@ static void see_line(struct guest *g)
         g->seen = strtoll(count + strlen("count "), NULL, 10);
 }
 
-static int64_t qemu_value(struct guest *g)
+/* Reads what there is; returns whether a line had `wanted` in it. */
+static bool read_lines(struct guest *g, const char *wanted)
 {
     char buf[4096];
     ssize_t n;
+    bool found = false;
 
     while ((n = read(g->console, buf, sizeof buf)) > 0) {
         for (ssize_t i = 0; i < n; i++) {
@@ -112,6 +116,7 @@ static int64_t qemu_value(struct guest *g)
                 g->line[g->line_len] = '\0';
                 g->line_len = 0;
                 see_line(g);
+                found = found || (wanted && strstr(g->line, wanted));
             } else {
                 g->line[g->line_len++] = buf[i];
             }
@@ -119,7 +124,40 @@ static int64_t qemu_value(struct guest *g)
     }
     if (n < 0)
         assert_int_equal(errno, EAGAIN);
+    return found;
+}
+
+static int64_t qemu_value(struct guest *g)
+{
+    read_lines(g, NULL);
     return g->seen;
+}
+
+static void type(struct guest *g, const char *command)
+{
+    AUTO_FREE char *line = x_asprintf("\n%s\n", command);
+    struct err e;
+
+    EXPECT_OK(fs_write_all(g->console, line, strlen(line), "the console", &e));
+}
+
+/* The echo of the command must not have `wanted` in it. */
+static void qemu_ask(struct guest *g, const char *command, const char *wanted)
+{
+    int64_t deadline = clock_mono_ms() + g->rig->subject->boot_ms;
+    int64_t again = 0;
+
+    while (!read_lines(g, wanted)) {
+        int64_t now = clock_mono_ms();
+        if (now > deadline)
+            fail_msg("the guest did not say \"%s\" to \"%s\"", wanted, command);
+        if (now > again && command[0]) {
+            type(g, command);
+            again = now + 3000;
+        }
+        struct pollfd readable = {.fd = g->console, .events = POLLIN};
+        poll(&readable, 1, 100);
+    }
 }
 
 static void qemu_provoke(struct guest *g, enum behaviour b)
@@ -150,4 +188,5 @@ const struct subject subject_qemu = {
     .provoke = qemu_provoke,
     .attach = qemu_attach,
     .value = qemu_value,
+    .ask = qemu_ask,
 };

@@ -50,7 +50,7 @@ killed_in()
         return 1
     fi
     wait_for 10 daemon_gone
-    daemon_pid=
+    kill9_daemon
     start_daemon qemu
 }
 
@@ -194,14 +194,18 @@ goes_on_past()
     REEVE_FAULT=resume.claimed=kill start_daemon qemu
     reeve resume web1 >"$place/out" 2>&1 || true
     wait_for 10 daemon_gone
-    daemon_pid=
+    kill9_daemon
     # The power is gone: no process and no run folder, and the host has another boot id.
     guest_pids | xargs -r kill -KILL
     wait_for 10 no_guests
     rm -rf "$place/run"
     mkdir -m 0700 "$place/run"
-    sqlite3 "$place/state/reeve.db" \
-        "UPDATE domain SET boot_id = '00000000-0000-4000-8000-000000000000' WHERE boot_id <> ''"
+    python3 - "$place/state/reeve.db" <<'PYTHON'
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as store:
+    store.execute("UPDATE domain SET boot_id = '00000000-0000-4000-8000-000000000000'"
+                  " WHERE boot_id <> ''")
+PYTHON
     start_daemon qemu
     assert_state web1 broken
     [ "$(field web1 reason)" = image-spent ]

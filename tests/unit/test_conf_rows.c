@@ -279,8 +279,9 @@ static void empty_comes_back(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),   cmocka_unit_test(flags),    cmocka_unit_test(words),
-        cmocka_unit_test(strings),   cmocka_unit_test(examples), cmocka_unit_test(defaults),
+        cmocka_unit_test(numbers),   cmocka_unit_test(flags),
+        cmocka_unit_test(words),     cmocka_unit_test(strings),
+        cmocka_unit_test(examples),  cmocka_unit_test(defaults),
         cmocka_unit_test(elsewhere), cmocka_unit_test(empty_comes_back),
     };
 

@@ -41,7 +41,7 @@ static void edit_leaves_one(void **state)
     edit_is("vcpus = 1 # old\nname = 'a'\nvcpus = 2\n", "vcpus=4", NULL,
             "vcpus = 4 # old\nname = 'a'\n");
     edit_is("disk = ['a']\nname = 'x'\ndisk += ['b'] # more\n", "disk=['c']", NULL,
-            "disk = [\"c\"]\nname = 'x'\n # more\n");
+            "disk = [\"c\"]\nname = 'x'\n# more\n");
 }
 
 static void edit_appends(void **state)
@@ -119,7 +119,7 @@ static void diff_names_what_differs(void **state)
     assert_string_equal(changes.rows[3].key, "boot");
     assert_null(changes.rows[3].old_text);
     assert_string_equal(changes.rows[4].key, "pci");
-    assert_string_equal(changes.rows[4].new_text, "[\"bdf=0000:03:00.0\", \"bdf=0000:4:0.1\"]");
+    assert_string_equal(changes.rows[4].new_text, "[\"bdf=0000:03:00.0\", \"bdf=0000:04:00.1\"]");
     conf_changes_finish(&changes);
     conf_diff(a.conf, a.conf, &changes);
     assert_int_equal(changes.count, 0);
@@ -243,7 +243,8 @@ static void specs_are_canonical(void **state)
 static void rates_are_read(void **state)
 {
     struct outcome o;
-    const struct conf *conf = on_xen(&o, "vif = ['rate=10Mb/s', 'rate=1MB/s@20ms', 'rate=250KB/s@1s']");
+    const struct conf *conf =
+        on_xen(&o, "vif = ['rate=10Mb/s', 'rate=1MB/s@20ms', 'rate=250KB/s@1s']");
 
     (void)state;
     assert_int_equal(conf->vifs[0].rate_bytes, 62500);
@@ -267,6 +268,7 @@ static void contradictions(void **state)
         "spice = 1\nspicedisable_ticketing = 0",
         "spicevdagent = 0\nspice_clipboard_sharing = 1",
         "maxmem = 100\nvnuma = [['pnode=0', 'size=64', 'vcpus=0', 'vdistances=10']]",
+        "vnuma = [['pnode=0', 'size=64', 'vcpus=0', 'vdistances=10']]\nmemory = 65",
         "firmware_override = '/a'\nbios_path_override = '/b'",
         "firmware = 'ovmf'\nbios = 'seabios'",
     };
@@ -281,10 +283,10 @@ static void contradictions(void **state)
         assert_int_equal(o.e.line, 2);
         finish(&o);
     }
-    assert_int_equal(
-        on_xen(&o, "vnuma = [['pnode=0', 'size=64', 'vcpus=0', 'vdistances=10,20'],\n"
-                   "['pnode=1', 'size=32', 'vcpus=1-2,3', 'vdistances=20,10']]")->max_memory_kib,
-        96 * 1024);
+    assert_int_equal(on_xen(&o, "vnuma = [['pnode=0', 'size=64', 'vcpus=0', 'vdistances=10,20'],\n"
+                                "['pnode=1', 'size=32', 'vcpus=1-2,3', 'vdistances=20,10']]")
+                         ->max_memory_kib,
+                     96 * 1024);
     assert_int_equal(o.conf->cpu.vnuma.items[0].vdistances[1], 20);
     finish(&o);
     const char *twice = "vnuma = [['pnode=0', 'size=64', 'vcpus=0-1', 'vdistances=10,20'],\n"
@@ -298,10 +300,17 @@ static void contradictions(void **state)
 static void json_is_checked(void **state)
 {
     static const char *const bad[] = {
-        "{\"nonsense\": 1}",       "{\"memory_kib\": 1}",       "{\"memory_kib\": \"x\"}",
-        "{\"name\": [\"a\"]}",     "{\"vcpus\": 0}",            "{\"name\": null}",
-        "{\"disk\": [{}]}",        "{\"disk\": \"x\"}",         "{\"vif\": [{\"mac\": \"x\"}]}",
-        "{\"kernel\": {\"escaped\": \"\\\\q\"}}",               "{\"kernel\": {\"x\": \"a\"}}",
+        "{\"nonsense\": 1}",
+        "{\"memory_kib\": 1}",
+        "{\"memory_kib\": \"x\"}",
+        "{\"name\": [\"a\"]}",
+        "{\"vcpus\": 0}",
+        "{\"name\": null}",
+        "{\"disk\": [{}]}",
+        "{\"disk\": \"x\"}",
+        "{\"vif\": [{\"mac\": \"x\"}]}",
+        "{\"kernel\": {\"escaped\": \"\\\\q\"}}",
+        "{\"kernel\": {\"x\": \"a\"}}",
         "{\"name\": \"a\\u0000b\"}",
     };
 
@@ -333,20 +342,20 @@ static void long_texts_are_quick(void **state)
     static const struct {
         const char *head, *unit, *tail;
     } rows[] = {
-        {"", "vcpus=1;", ""},
-        {"", "extra+='a'\n", ""},
-        {"disk=[", "'a,b,c',", "]"},
-        {"vif=['", "a=b,", "']"},
-        {"cpus='0", ",0", "'"},
-        {"cpuid='host", ",a=x", "'"},
-        {"viridian=[", "'base',", "]"},
-        {"device_model_args=[", "'a',", "]"},
-        {"", "zzz=1\n", ""},
-        {"", "# comment\n", ""},
-        {"x='", "\\n", "'"},
-        {"vnuma=[", "['pnode=0'],", "]"},
-        {"ioports=[", "'1',", "]"},
-        {"disk=['target=", "/", "']"},
+        {"",                    "vcpus=1;",     ""  },
+        {"",                    "extra+='a'\n", ""  },
+        {"disk=[",              "'a,b,c',",     "]" },
+        {"vif=['",              "a=b,",         "']"},
+        {"cpus='0",             ",0",           "'" },
+        {"cpuid='host",         ",a=x",         "'" },
+        {"viridian=[",          "'base',",      "]" },
+        {"device_model_args=[", "'a',",         "]" },
+        {"",                    "zzz=1\n",      ""  },
+        {"",                    "# comment\n",  ""  },
+        {"x='",                 "\\n",          "'" },
+        {"vnuma=[",             "['pnode=0'],", "]" },
+        {"ioports=[",           "'1',",         "]" },
+        {"disk=['target=",      "/",            "']"},
     };
 
     (void)state;
@@ -373,11 +382,11 @@ static void long_texts_are_quick(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(edit_replaces_in_place),  cmocka_unit_test(edit_leaves_one),
-        cmocka_unit_test(edit_appends),            cmocka_unit_test(edit_removes),
-        cmocka_unit_test(edit_refuses),            cmocka_unit_test(diff_names_what_differs),
-        cmocka_unit_test(specs_are_canonical),     cmocka_unit_test(rates_are_read),
-        cmocka_unit_test(contradictions),          cmocka_unit_test(json_is_checked),
+        cmocka_unit_test(edit_replaces_in_place), cmocka_unit_test(edit_leaves_one),
+        cmocka_unit_test(edit_appends),           cmocka_unit_test(edit_removes),
+        cmocka_unit_test(edit_refuses),           cmocka_unit_test(diff_names_what_differs),
+        cmocka_unit_test(specs_are_canonical),    cmocka_unit_test(rates_are_read),
+        cmocka_unit_test(contradictions),         cmocka_unit_test(json_is_checked),
         cmocka_unit_test(long_texts_are_quick),
     };
 

@@ -39,6 +39,7 @@ struct watched {
     struct qmp_lines lines;
     bool seen;     /* in this round of list */
     bool asked;    /* query-status is on its way */
+    bool leaving;  /* it has said that its process ends: it is asked nothing more */
     bool answered; /* status is of this round */
     char status[QMP_STATUS_MAX];
 };
@@ -236,7 +237,7 @@ static void question(struct observer *observer, struct watched *w)
     struct err e;
     bool hello = w->events < 0;
 
-    if (w->pidfd < 0 || w->asked)
+    if (w->pidfd < 0 || w->asked || w->leaving)
         return;
     if (hello && (folder_connect(w->dirfd, FOLDER_EVENTS, &w->events, &e) < 0 ||
                   add_to_epoll(observer, w->events, w) < 0)) {
@@ -246,12 +247,26 @@ static void question(struct observer *observer, struct watched *w)
     ask(observer, w, hello);
 }
 
+/* A signal or `quit` ends the process; what the guest does only stops it (argv.c: -action). */
+static bool says_farewell(const json_t *message)
+{
+    const json_t *data = json_object_get(message, "data");
+    const char *reason = json_get_string(data, "reason", "");
+
+    return str_eq(json_get_string(message, "event", NULL), "SHUTDOWN") &&
+           (str_eq(reason, "host-signal") || str_eq(reason, "host-qmp-quit"));
+}
+
 /* Returns whether it tells of a change. */
 static bool take(struct watched *w, const json_t *message)
 {
     const char *event = json_get_string(message, "event", NULL);
 
     if (event) {
+        /* A command that reaches QEMU 7.2 in its last moments can hang its exit for good
+         * (monitor_cleanup waits for an answer that nobody makes any more). */
+        if (says_farewell(message))
+            w->leaving = true;
         for (size_t i = 0; i < ARRAY_LEN(telling); i++)
             if (str_eq(telling[i], event))
                 return true;
