@@ -197,6 +197,35 @@ void list_column_names(struct str *to)
         str_addf(to, "%s%s", i ? ", " : "", columns[i].key);
 }
 
+/* The fields that a column is made of, where they are not named like it. */
+static const struct {
+    const char *key;
+    const char *fields[4];
+} made_of[] = {
+    {"mem",      {"memory_kib"}                             },
+    {"max_mem",  {"max_memory_kib"}                         },
+    {"cpu",      {"cpu_seconds"}                            },
+    {"observed", {"observed_at"}                            },
+    {"note",     {"job", "reason", "reason_text", "managed"}},
+};
+
+/* Asks for what will be printed and no more: with many domains that is most of the time. */
+static void ask_fields(json_t *args, const struct column *const *chosen, int count)
+{
+    json_t *fields = json_array();
+
+    for (int i = 0; i < count; i++) {
+        size_t row = 0;
+        while (row < ARRAY_LEN(made_of) && !str_eq(made_of[row].key, chosen[i]->key))
+            row++;
+        if (row == ARRAY_LEN(made_of))
+            json_array_append_new(fields, json_string(chosen[i]->key));
+        for (size_t n = 0; row < ARRAY_LEN(made_of) && n < 4 && made_of[row].fields[n]; n++)
+            json_array_append_new(fields, json_string(made_of[row].fields[n]));
+    }
+    json_object_set_new(args, "fields", fields);
+}
+
 static json_t *list_args(const struct command *cmd, struct err *e)
 {
     const struct options *o = &cmd->options;
@@ -246,6 +275,8 @@ int run_list(struct command *cmd, struct err *e)
     AUTO_JSON json_t *args = list_args(cmd, e);
     if (!args || command_connect(cmd, e) < 0)
         return -1;
+    if (cmd->format != PRINT_JSON && (!o->given[OPT_LONG] || cmd->format == PRINT_CSV))
+        ask_fields(args, chosen, count);
     AUTO_JSON json_t *answer = client_call(&cmd->client, "list", TAKE(args), CLIENT_LIMIT_MS, e);
     if (!answer)
         return -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of struct conf that only Xen acts on, by subject. A member is named as its key in
- * xl.cfg(5), and one that was not given is unset, so that the driver's own default counts. */
+/* The parts of struct conf that (but for firmware) only Xen acts on, by subject. A member is named
+ * as its key in xl.cfg(5), and one that was not given is unset, so that the driver's own default
+ * counts. */
 #ifndef CONF_PARTS_H
 #define CONF_PARTS_H
 

@@ -244,7 +244,9 @@ static int no_end(const struct parser *p, const struct setting *setting, struct 
     AUTO_FREE char *word = token_text(p);
 
     at.key = setting->key;
-    if (p->token.kind == LEX_ODD && *word && strchr("+-*/%.(:", *word))
+    /* Also a string right behind a string: three quotes. */
+    if ((p->token.kind == LEX_STRING && p->token.begin == p->last_end) ||
+        (p->token.kind == LEX_ODD && *word && strchr("+-*/%.(:", *word)))
         return python_error(p, word, e);
     return place_error(e, &at, ERR_BAD_CONFIG,
                        "%s after the value of %s; the line must end there, or go on with \";\"",

@@ -112,9 +112,6 @@ int engine_judge(const struct engine *g, const struct domain *d, enum verb verb,
 /* False when the driver has no call for the verb. */
 bool engine_driver_has(const struct engine *g, enum verb verb);
 
-/* The domain as the wire shows it; with_config adds config and directory. New reference. */
-json_t *engine_domain_json(const struct engine *g, const struct domain *d, bool with_config);
-
 /* Where the console of a domain of that name is logged; owned by the caller. */
 char *engine_console_path(const struct engine *g, const char *name);
 /* Where the memory of a suspended domain is kept; owned by the caller. */

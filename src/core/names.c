@@ -35,6 +35,7 @@ static const struct {
     {"cd-eject",       VERB_DETACH    },
     {"config set",     VERB_CONFIG_SET},
     {"config edit",    VERB_CONFIG_SET},
+    {"autostart",      VERB_CONFIG_SET},
 };
 
 /* The name goes over the wire and never changes. The text is for a person who knows nothing yet:

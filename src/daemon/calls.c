@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/view.h"
 #include "daemon/daemon.h"
 
 enum arg_type { ARG_STRING, ARG_BOOL, ARG_INT, ARG_STRINGS, ARG_ANY };
@@ -29,6 +30,7 @@ static const struct {
 } args[] = {
     {"domain",     ARG_STRING },
     {"domains",    ARG_STRINGS},
+    {"fields",     ARG_STRINGS},
     {"wait",       ARG_BOOL   },
     {"progress",   ARG_BOOL   },
     {"paused",     ARG_BOOL   },
@@ -55,7 +57,7 @@ static const struct {
 #define LIFE "!domain", "wait", "progress"
 
 static const struct call calls[] = {
-    {"list",           ROLE_VIEWER,   call_list,           {"domains", "state"}                            },
+    {"list",           ROLE_VIEWER,   call_list,           {"domains", "state", "fields"}                  },
     {"show",           ROLE_VIEWER,   call_show,           {"!domain"}                                     },
     {"explain",        ROLE_VIEWER,   call_explain,        {"domain", "verb"}                              },
     {"log",            ROLE_VIEWER,   call_log,            {"domain", "since"}                             },
@@ -273,8 +275,7 @@ static json_t *result_json(struct daemon *d, const struct job *j, const struct d
     json_t *result = json_object();
 
     json_object_set_new(result, "job", j ? job_json(j) : json_null());
-    json_object_set_new(result, "domain",
-                        dom ? engine_domain_json(&d->engine, dom, false) : json_null());
+    json_object_set_new(result, "domain", dom ? view_domain(&d->engine, dom, false) : json_null());
     return result;
 }
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/view.h"
 #include "daemon/daemon.h"
 
 static int take_args(struct request *r, struct job_args *args, struct err *e)
@@ -91,8 +92,8 @@ void call_adopt(struct daemon *d, struct request *r)
         } else {
             AUTO_FREE char *message = x_asprintf("%s can be adopted", dom->r->name);
             request_return(r, json_pack("{s:n,s:o,s:s,s:[]}", "job", "domain",
-                                        engine_domain_json(&d->engine, dom, false), "message",
-                                        message, "warnings"));
+                                        view_domain(&d->engine, dom, false), "message", message,
+                                        "warnings"));
         }
         return;
     }

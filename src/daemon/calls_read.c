@@ -11,9 +11,17 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/doctor.h"
+#include "core/view.h"
 #include "daemon/daemon.h"
 
 enum { EVENTS_MAX = 1000, JOBS_MAX = 200 };
+
+static json_t *listed(struct daemon *d, const struct request *r, const struct domain *dom)
+{
+    const json_t *fields = json_object_get(r->args, "fields");
+
+    return fields ? view_fields(&d->engine, dom, fields) : view_domain(&d->engine, dom, false);
+}
 
 static void list_named(struct daemon *d, struct request *r, const json_t *names)
 {
@@ -28,7 +36,7 @@ static void list_named(struct daemon *d, struct request *r, const json_t *names)
             request_fail(r, &e, json_pack("{s:s}", "domain", word));
             return;
         }
-        json_array_append_new(domains, engine_domain_json(&d->engine, dom, false));
+        json_array_append_new(domains, listed(d, r, dom));
     }
     request_return(r, json_pack("{s:o}", "domains", domains));
 }
@@ -45,7 +53,7 @@ static void list_fresh(struct daemon *d, struct request *r)
     json_t *domains = json_array();
     LIST_EACH (&d->engine.domains, dom, struct domain, link)
         if (!state || str_eq(state, state_name(engine_state(&d->engine, dom))))
-            json_array_append_new(domains, engine_domain_json(&d->engine, dom, false));
+            json_array_append_new(domains, listed(d, r, dom));
     request_return(r, json_pack("{s:o}", "domains", domains));
 }
 
@@ -66,7 +74,8 @@ void call_list(struct daemon *d, struct request *r)
     const char *state = json_get_string(r->args, "state", NULL);
     struct err e;
 
-    if (state && known_state(state, &e) < 0)
+    if ((state && known_state(state, &e) < 0) ||
+        view_check(json_object_get(r->args, "fields"), &e) < 0)
         request_fail(r, &e, NULL);
     else
         fresh_wait(d, r, list_fresh);
@@ -81,7 +90,7 @@ static void show_fresh(struct daemon *d, struct request *r)
     /* A config may hold a VNC password: it is shown to those who may read the socket as operators.
      */
     bool config = !r->client || client_role(r->client) >= ROLE_OPERATOR;
-    request_return(r, engine_domain_json(&d->engine, dom, config));
+    request_return(r, view_domain(&d->engine, dom, config));
 }
 
 void call_show(struct daemon *d, struct request *r)
@@ -310,8 +319,8 @@ static bool wait_over(struct state_wait *w)
 
     if (wait_state(w) != w->state)
         return false;
-    request_return(w->request, json_pack("{s:o}", "domain",
-                                         dom ? engine_domain_json(g, dom, false) : json_null()));
+    request_return(w->request,
+                   json_pack("{s:o}", "domain", dom ? view_domain(g, dom, false) : json_null()));
     return true;
 }
 

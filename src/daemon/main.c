@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/view.h"
 #include "daemon/daemon.h"
 #include "daemon/notify.h"
 
@@ -185,7 +186,7 @@ static void host_changed(void *arg, const struct domain *dom, const struct job *
     if (!d->server)
         return; /* it is still starting: nobody listens */
     if (dom)
-        server_event(d->server, "domain", 0, engine_domain_json(&d->engine, dom, false));
+        server_event(d->server, "domain", 0, view_domain(&d->engine, dom, false));
     if (j)
         server_event(d->server, "job", 0, job_json(j));
     if (ev)

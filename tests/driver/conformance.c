@@ -1143,6 +1143,8 @@ static const struct {
     CASE(sysrq_reaches_the_guest, MEMBER(sysrq)),
     CASE(triggers_reach_the_guest, MEMBER(trigger)),
     CASE(counters_count, MEMBER(stats)),
+    CASE(a_machine_without_places_says_so, MEMBER(attach), MEMBER(vcpus), MEMBER(memory)),
+    CASE(a_bridge_port_goes_with_its_device, MEMBER(attach), MEMBER(detach), MEMBER(stats)),
 };
 
 static bool has(const struct driver *d, size_t member)

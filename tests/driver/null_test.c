@@ -130,12 +130,28 @@ static int saved_state(struct rig *r)
     return fd;
 }
 
+/* The devices that the calls below change. */
+static const struct conf_disk spare_disk = {.vdev = "vdb", .index = 1};
+static const struct conf_disk spare_drive = {.vdev = "hdc", .index = 2, .cdrom = true};
+
+static void add_spare_devices(struct guest *g)
+{
+    g->conf->disks = x_calloc(2, sizeof *g->conf->disks);
+    g->conf->disks[0] = spare_drive;
+    g->conf->disks[1] = spare_disk;
+    str_copy(g->conf->disks[1].vdev, sizeof g->conf->disks[1].vdev, "vda");
+    g->conf->disk_count = 2;
+}
+
 static int do_call(struct guest *g, enum plan_call call, int state_fd, const struct op *op,
                    struct err *e)
 {
     const struct driver *d = g->rig->driver;
     struct driver_handle *h = g->rig->handle;
+    const struct device spare = {.kind = DEVICE_DISK, .disk = &spare_disk, .directory = "/"};
     struct observation seen;
+    uint64_t reached;
+    unsigned online;
 
     switch (call) {
     case CALL_CREATE:
@@ -162,6 +178,16 @@ static int do_call(struct guest *g, enum plan_call call, int state_fd, const str
         return d->reset(h, &g->ref, op, e);
     case CALL_INFO:
         return d->info(h, &g->ref, op, &seen, e);
+    case CALL_MEMORY:
+        return d->memory(h, &g->ref, g->conf->memory_kib / 2, op, &reached, e);
+    case CALL_VCPUS:
+        return d->vcpus(h, &g->ref, 1, op, &online, e);
+    case CALL_ATTACH:
+        return d->attach(h, &g->ref, &spare, op, e);
+    case CALL_DETACH:
+        return d->detach(h, &g->ref, DEVICE_DISK, "vda", op, e);
+    case CALL_MEDIUM:
+        return d->medium(h, &g->ref, &spare_drive, "/", &g->args.user, op, e);
     case CALL_LIST:
     case CALL_N:
         break;
@@ -187,6 +213,11 @@ static int state_after(enum plan_call call)
     case CALL_UNPAUSE:
     case CALL_REBOOT:
     case CALL_RESET:
+    case CALL_MEMORY:
+    case CALL_VCPUS:
+    case CALL_ATTACH:
+    case CALL_DETACH:
+    case CALL_MEDIUM:
     case CALL_INFO:
     case CALL_LIST:
     case CALL_N:
@@ -230,6 +261,7 @@ static void try_fault(struct rig *r, enum plan_call call, size_t i, int state_fd
     struct err e = {.code = ERR_NONE};
 
     if (!makes) {
+        add_spare_devices(g);
         guest_create(g);
         if (call == CALL_UNPAUSE) {
             expect_state(g, OBS_PAUSED, "create");

@@ -3,13 +3,16 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <linux/sockios.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -81,10 +84,8 @@ static struct conf_disk disk_of(const char *vdev, char *path)
 
 static struct device device_of_disk(struct guest *g, const struct conf_disk *disk)
 {
-    return (struct device){.kind = DEVICE_DISK,
-                           .disk = disk,
-                           .directory = g->args.directory,
-                           .user = g->args.user};
+    return (struct device){
+        .kind = DEVICE_DISK, .disk = disk, .directory = g->args.directory, .user = g->args.user};
 }
 
 static struct device device_of_nic(struct guest *g, const struct conf_vif *vif)
@@ -352,8 +353,7 @@ void a_guest_that_stands_gives_nothing_up(void **state)
 
     guest_pause(g);
     attach(g, device_of_disk(g, &disk));
-    EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_DISK, "vdb", &op, &e),
-               ERR_WRONG_STATE);
+    EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_DISK, "vdb", &op, &e), ERR_WRONG_STATE);
     expect_devices(g, "vdb", NULL);
     guest_unpause(g);
     ask(g, "disk", "disk vda 3145728 bytes rw");
@@ -536,8 +536,8 @@ static int medium(struct guest *g, const char *vdev, char *target, struct err *e
     struct op op = rig_op(g->rig);
 
     disk.cdrom = true;
-    return g->rig->driver->medium(g->rig->handle, &g->ref, &disk, g->args.directory,
-                                  &g->args.user, &op, e);
+    return g->rig->driver->medium(g->rig->handle, &g->ref, &disk, g->args.directory, &g->args.user,
+                                  &op, e);
 }
 
 void discs_are_changed(void **state)
@@ -678,5 +678,103 @@ void counters_count(void **state)
     free(before.nics);
     free(after.disks);
     free(after.nics);
+    end(g);
+}
+
+/* QEMU's microvm: memory is all that changes. */
+void a_machine_without_places_says_so(void **state)
+{
+    struct rig *r = *state;
+    struct conf_vif vif = {.mac = MAC};
+    struct op op = rig_op(r);
+    unsigned online;
+    uint64_t reached;
+    struct err e;
+
+    if (!r->subject->has_process)
+        skip();
+    struct guest *g = guest_new(r, PLAIN);
+    g->conf->machine = CONF_MACHINE_MICROVM;
+    g->conf->max_vcpus = 2;
+    guest_create(g);
+    guest_unpause(g);
+    guest_await_above(g, r->subject->enough);
+    struct device device = device_of_nic(g, &vif);
+    EXPECT_ERR(r->driver->attach(r->handle, &g->ref, &device, &op, &e), ERR_UNSUPPORTED);
+    EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_NIC, MAC, &op, &e), ERR_UNSUPPORTED);
+    EXPECT_ERR(r->driver->vcpus(r->handle, &g->ref, 2, &op, &online, &e), ERR_UNSUPPORTED);
+    assert_int_equal(online, 1);
+    EXPECT_ERR(r->driver->sysrq(r->handle, &g->ref, 'h', &op, &e), ERR_UNSUPPORTED);
+    EXPECT_OK(r->driver->memory(r->handle, &g->ref, 80 * 1024, &op, &reached, &e));
+    g->conf->memory_kib = 80 * 1024;
+    save_and_restore(g);
+    assert_int_equal(guest_info(g).memory_kib, 80 * 1024);
+    guest_expect_runs(g);
+    end(g);
+}
+
+/* ---- bridges ---- */
+
+static bool has_port(const char *bridge, const char *port)
+{
+    AUTO_FREE char *path = x_asprintf("/sys/class/net/%s/brif/%s", bridge, port);
+
+    return access(path, F_OK) == 0;
+}
+
+static void bridge_do(const char *bridge, unsigned long what)
+{
+    AUTO_CLOSE int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(ioctl(control, what, bridge), 0);
+}
+
+/* The process of the only guest. */
+static void kill_guest(struct guest *g)
+{
+    AUTO_FREE char *path = x_asprintf("%s/qemu/%s/pid", g->rig->run_dir, g->ref.uuid);
+    FILE *f = fopen(path, "re");
+    int pid = 0;
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%d", &pid), 1);
+    fclose(f);
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    guest_await(g, OBS_DEAD);
+}
+
+/* Needs root; the interface must be gone when the device is, and when the process is killed. */
+void a_bridge_port_goes_with_its_device(void **state)
+{
+    struct rig *r = *state;
+    AUTO_FREE char *bridge = x_asprintf("rt%d", (int)getpid());
+    AUTO_FREE char *port = x_asprintf("rp%d", (int)getpid());
+    struct conf_vif vif = {.mac = MAC, .bridge = bridge, .ifname = port};
+    struct op op = rig_op(r);
+    struct err e;
+
+    if (!r->subject->has_process || geteuid() != 0)
+        skip();
+    struct guest *g = guest_running(r, PLAIN);
+    struct device device = device_of_nic(g, &vif);
+    EXPECT_ERR(r->driver->attach(r->handle, &g->ref, &device, &op, &e), ERR_BAD_CONFIG);
+    bridge_do(bridge, SIOCBRADDBR);
+    attach(g, device);
+    assert_true(has_port(bridge, port));
+    ask(g, "net", " " MAC);
+    ask(g, "net", "net gateway silent"); /* it has sent into the bridge */
+    struct domain_stats now = stats(g);
+    assert_true(now.nics[0].counted);
+    assert_true(now.nics[0].tx_bytes > 0);
+    free(now.disks);
+    free(now.nics);
+    detach(g, DEVICE_NIC, MAC);
+    assert_false(has_port(bridge, port));
+    attach(g, device);
+    assert_true(has_port(bridge, port));
+    kill_guest(g);
+    assert_false(has_port(bridge, port));
+    bridge_do(bridge, SIOCBRDELBR);
     end(g);
 }

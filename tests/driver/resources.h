@@ -21,5 +21,7 @@ void a_cancelled_core_harms_nothing(void **state);
 void sysrq_reaches_the_guest(void **state);
 void triggers_reach_the_guest(void **state);
 void counters_count(void **state);
+void a_machine_without_places_says_so(void **state);
+void a_bridge_port_goes_with_its_device(void **state);
 
 #endif

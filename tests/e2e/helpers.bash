@@ -264,7 +264,10 @@ ask()
     timeout 90 reeve console "$1" <<<"$2" >/dev/null 2>"$place/console-err" 3>&- 4>&- &
     pid=$!
     wait_for 60 said "$1" "$size" "$3" || status=1
-    [ "$status" -eq 0 ] || cat "$place/console-err" >&2
+    if [ "$status" -ne 0 ]; then
+        cat "$place/console-err"
+        console_since "$1" 0 | tail -n 15 | sed "s/^/$1: /"
+    fi >&2
     kill "$pid" 2>/dev/null || true
     wait "$pid" || true
     return "$status"

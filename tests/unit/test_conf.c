@@ -218,6 +218,7 @@ static void python_is_named(void **state)
         "import os, re\n",
         "from os import *\n",
         "def vnc(x):\n  return x\n",
+        "name = \"\"\"a\"\"\"\n",
         "if True:\n  vcpus = 1\n",
         "print 'hello'\n",
         "arch = os.uname()[4]\n",

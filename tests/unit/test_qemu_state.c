@@ -203,14 +203,22 @@ static void test_journal_is_emptied(void **state)
 
 static void test_platform(void **state)
 {
-    static const char text[] = "qemu-7.2.22 machine=pc-q35-7.2 accel=tcg cpu=max";
+    static const char text[] = "qemu-7.2.22 machine=pc-q35-7.2 accel=tcg cpu=max "
+                               "places=vda:0,nic-00163e000001:15";
     static const char *const bad[] = {
         "",
         "null",
         "qemu-7.2",
         "qemu- machine=x accel=y cpu=z",
         "qemu-7.2 accel=tcg machine=pc cpu=max",
-        "qemu-7.2 machine=pc accel=a-long-accelerator cpu=max",
+        "qemu-7.2 machine=pc accel=a-long-accelerator cpu=max places=-",
+        "qemu-7.2 machine=pc accel=tcg cpu=max",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=vda",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=vda:24",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=vda:-1",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=vda:0,vdb:0",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=a-name-that-is-much-too-long:0",
     };
     struct platform platform;
     struct err e;

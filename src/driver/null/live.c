@@ -19,10 +19,11 @@ int live_memory(struct driver_handle *h, const struct domain_ref *ref, uint64_t 
     *ret_reached_kib = s->memory_kib;
     int r = enter_check(s, CALL_MEMORY, e);
     if (r == 0 && (memory_kib > s->max_memory_kib || memory_kib < MEMORY_MIN_KIB))
-        r = err_set(e, ERR_BAD_REQUEST,
-                    "it can have from %d to %llu KiB of memory; more than that is maxmem's and acts "
-                    "at the next boot",
-                    MEMORY_MIN_KIB, (unsigned long long)s->max_memory_kib);
+        r = err_set(
+            e, ERR_BAD_REQUEST,
+            "it can have from %d to %llu KiB of memory; more than that is maxmem's and acts "
+            "at the next boot",
+            MEMORY_MIN_KIB, (unsigned long long)s->max_memory_kib);
     if (r == 0) {
         struct sim before = *s;
         s->memory_kib = memory_kib;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be changed of a simulated guest while it lives: figures and names in its table, which its
- * file keeps. As in core/driver.h. */
+/* What can be changed of a simulated guest while it lives: figures and names in its table, which
+ * its file keeps. As in core/driver.h. */
 #ifndef DRIVER_NULL_LIVE_H
 #define DRIVER_NULL_LIVE_H
 

@@ -86,8 +86,7 @@ static int need_scsi(struct plug *p, const struct op *op, struct err *e)
 
     if (there != 0)
         return there < 0 ? -1 : 0;
-    json_t *arguments =
-        json_pack("{s:s, s:s}", "driver", p->l.machine->scsi, "id", PLACE_SCSI);
+    json_t *arguments = json_pack("{s:s, s:s}", "driver", p->l.machine->scsi, "id", PLACE_SCSI);
     set_place(arguments, p->l.machine, p->launch.scsi_place);
     return add_device(p, arguments, op, e);
 }
@@ -162,8 +161,8 @@ static int forget_place(struct live *l, const char *id, struct err *e)
 }
 
 /* What a device that the guest gave up late has left behind. */
-static int remove_backend(struct live *l, enum device_kind kind, const char *id, const struct op *op,
-                          bool *ret_any, struct err *e);
+static int remove_backend(struct live *l, enum device_kind kind, const char *id,
+                          const struct op *op, bool *ret_any, struct err *e);
 
 static int attach(struct plug *p, const struct device *device, const struct op *op, struct err *e)
 {
@@ -200,8 +199,8 @@ int hotplug_attach(struct driver_handle *h, const struct domain_ref *ref,
     if (live_open(&p.l, h, ref, false, op, e) < 0)
         return -1;
     if (p.l.machine->places == 0)
-        err_set(e, ERR_UNSUPPORTED,
-                "the machine %s takes no device while it runs; pc and q35 do", p.l.machine->name);
+        err_set(e, ERR_UNSUPPORTED, "the machine %s takes no device while it runs; pc and q35 do",
+                p.l.machine->name);
     else
         result = attach(&p, device, op, e);
     plug_finish(&p);
@@ -218,8 +217,8 @@ static int remove_netdev(struct live *l, const char *id, const struct op *op, bo
 
     /* There is no way to ask for the netdevs, and the answer for one that is not there has no
      * name of its own. */
-    *ret_any = qmp_run(&l->s.qmp, "netdev_del", json_pack("{s:s}", "id", netdev), op, NULL, &why) ==
-               0;
+    *ret_any =
+        qmp_run(&l->s.qmp, "netdev_del", json_pack("{s:s}", "id", netdev), op, NULL, &why) == 0;
     if (!*ret_any && (why.code != ERR_FAILED || !strstr(why.msg, "not found"))) {
         *e = why;
         return -1;
@@ -227,8 +226,8 @@ static int remove_netdev(struct live *l, const char *id, const struct op *op, bo
     return 0;
 }
 
-static int remove_backend(struct live *l, enum device_kind kind, const char *id, const struct op *op,
-                          bool *ret_any, struct err *e)
+static int remove_backend(struct live *l, enum device_kind kind, const char *id,
+                          const struct op *op, bool *ret_any, struct err *e)
 {
     if (kind == DEVICE_NIC)
         return remove_netdev(l, id, op, ret_any, e);
@@ -277,9 +276,9 @@ int hotplug_detach(struct driver_handle *h, const struct domain_ref *ref, enum d
                        "the machine %s gives up no device while it runs; pc and q35 do",
                        l.machine->name);
     /* Other devices are QEMU's by the same kind of name. */
-    if (kind == DEVICE_DISK && (str_eq(id, PLACE_SCSI) || str_starts(id, "nic-") ||
-                                str_starts(id, "port") || str_starts(id, "cpu") ||
-                                str_eq(id, "balloon")))
+    if (kind == DEVICE_DISK &&
+        (str_eq(id, PLACE_SCSI) || str_starts(id, "nic-") || str_starts(id, "port") ||
+         str_starts(id, "cpu") || str_eq(id, "balloon")))
         return err_set(e, ERR_FAILED, "it has no %s", what);
     return detach(&l, kind, id, what, op, e);
 }

@@ -27,8 +27,8 @@ int inject_sysrq(struct driver_handle *h, const struct domain_ref *ref, char key
     if (l.paused)
         return err_set(e, ERR_WRONG_STATE, "it is paused and would not see the key; unpause it");
     if (l.machine->places == 0)
-        return err_set(e, ERR_UNSUPPORTED,
-                       "the machine %s has no keyboard; pc and q35 have one", l.machine->name);
+        return err_set(e, ERR_UNSUPPORTED, "the machine %s has no keyboard; pc and q35 have one",
+                       l.machine->name);
     return qmp_run(&l.s.qmp, "send-key",
                    json_pack("{s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}], s:i}", "keys", "type",
                              "qcode", "data", "alt", "type", "qcode", "data", "sysrq", "type",
@@ -56,7 +56,8 @@ int inject_trigger(struct driver_handle *h, const struct domain_ref *ref, const 
         i++;
     if (i == ARRAY_LEN(events))
         return err_set(e, ERR_UNSUPPORTED,
-                       "no trigger \"%s\" on QEMU; nmi, power, reset and s3resume are there", event);
+                       "no trigger \"%s\" on QEMU; nmi, power, reset and s3resume are there",
+                       event);
     if (vcpu >= 0)
         return err_set(e, ERR_UNSUPPORTED,
                        "QEMU sends a trigger to the whole machine, not to one CPU");

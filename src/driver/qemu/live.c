@@ -11,8 +11,8 @@
 #include "base/str.h"
 #include "driver/qemu/observation.h"
 
-/* Between two looks at whether a device is gone, beside its event, and between two requests: a guest
- * that is still booting forgets the first. */
+/* Between two looks at whether a device is gone, beside its event, and between two requests: a
+ * guest that is still booting forgets the first. */
 enum { UNPLUG_LOOK_MS = 500, UNPLUG_AGAIN_MS = 2000 };
 
 int live_open(struct live *l, const struct driver_handle *h, const struct domain_ref *ref,

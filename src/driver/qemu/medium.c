@@ -11,7 +11,8 @@
 
 /* What is in the drive: the name of its node after "disk-", "" for nothing. Owned by the caller.
  * ERR_FAILED when there is no such drive. */
-static int inserted(struct live *l, const char *vdev, const struct op *op, char **ret, struct err *e)
+static int inserted(struct live *l, const char *vdev, const struct op *op, char **ret,
+                    struct err *e)
 {
     AUTO_FREE char *path = x_asprintf("/machine/peripheral/%s", vdev);
     AUTO_JSON json_t *all = NULL;
@@ -20,14 +21,14 @@ static int inserted(struct live *l, const char *vdev, const struct op *op, char 
 
     if (qmp_run(&l->s.qmp, "query-block", NULL, op, &all, e) < 0)
         return -1;
-    json_array_foreach (all, i, item) {
+    json_array_foreach(all, i, item)
+    {
         if (!str_eq(json_get_string(item, "qdev", NULL), path) &&
             !str_eq(json_get_string(item, "qdev", NULL), vdev))
             continue;
         if (!json_get_bool(item, "removable", false))
             break;
-        const char *node =
-            json_get_string(json_object_get(item, "inserted"), "node-name", "disk-");
+        const char *node = json_get_string(json_object_get(item, "inserted"), "node-name", "disk-");
         *ret = x_strdup(str_starts(node, "disk-") ? node + 5 : node);
         return 0;
     }

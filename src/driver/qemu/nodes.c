@@ -27,15 +27,14 @@ static int add_nodes(struct live *l, const char *name, const struct launch_disk 
     AUTO_FREE char *node = x_asprintf("disk-%s", name);
     AUTO_FREE char *path = x_asprintf("/dev/fdset/%lld", (long long)set);
     bool read_only = disk->conf->read_only || disk->conf->cdrom;
-    json_t *lower = json_pack("{s:s, s:s, s:s, s:b}", "driver",
-                              disk->host_device ? "host_device" : "file", "node-name", file,
-                              "filename", path, "read-only", read_only);
+    json_t *lower =
+        json_pack("{s:s, s:s, s:s, s:b}", "driver", disk->host_device ? "host_device" : "file",
+                  "node-name", file, "filename", path, "read-only", read_only);
     if (!disk->host_device)
         json_set_string(lower, "locking", "on");
-    json_t *upper =
-        json_pack("{s:s, s:s, s:s, s:b}", "driver",
-                  disk->conf->format == CONF_QCOW2 ? "qcow2" : "raw", "node-name", node, "file",
-                  file, "read-only", read_only);
+    json_t *upper = json_pack("{s:s, s:s, s:s, s:b}", "driver",
+                              disk->conf->format == CONF_QCOW2 ? "qcow2" : "raw", "node-name", node,
+                              "file", file, "read-only", read_only);
     if (qmp_run(&l->s.qmp, "blockdev-add", lower, op, NULL, e) < 0) {
         json_decref(upper);
         return -1;
@@ -67,9 +66,8 @@ static int node_there(struct live *l, const char *node, const struct op *op, str
     if (qmp_run(&l->s.qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), op, &all, e) <
         0)
         return -1;
-    json_array_foreach (all, i, item)
-        if (str_eq(json_get_string(item, "node-name", NULL), node))
-            return 1;
+    json_array_foreach(all, i,
+                       item) if (str_eq(json_get_string(item, "node-name", NULL), node)) return 1;
     return 0;
 }
 
@@ -100,13 +98,13 @@ static int remove_sets(struct live *l, const char *name, const struct op *op, st
 
     if (qmp_run(&l->s.qmp, "query-fdsets", NULL, op, &sets, e) < 0)
         return -1;
-    json_array_foreach (sets, i, set)
-        json_array_foreach (json_object_get(set, "fds"), k, fd)
-            if (str_eq(json_get_string(fd, "opaque", NULL), node) &&
-                qmp_run(&l->s.qmp, "remove-fd",
-                        json_pack("{s:I}", "fdset-id", (json_int_t)json_get_int(set, "fdset-id", 0)),
-                        op, NULL, e) < 0)
-                return -1;
+    json_array_foreach(sets, i, set)
+        json_array_foreach(json_object_get(set, "fds"), k,
+                           fd) if (str_eq(json_get_string(fd, "opaque", NULL), node) &&
+                                   qmp_run(&l->s.qmp, "remove-fd",
+                                           json_pack("{s:I}", "fdset-id",
+                                                     (json_int_t)json_get_int(set, "fdset-id", 0)),
+                                           op, NULL, e) < 0) return -1;
     return 0;
 }
 

@@ -40,6 +40,8 @@ int places_parse(const char *text, struct places *ret, struct err *e)
 {
     struct places places = {0};
 
+    if (!text[0])
+        return err_set(e, ERR_DAMAGED, "no places of devices");
     for (const char *at = str_eq(text, "-") ? "" : text; *at;) {
         size_t len = strcspn(at, ",");
         if (!parse_one(at, len, &places))

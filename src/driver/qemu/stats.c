@@ -42,7 +42,8 @@ static int read_disks(struct live *l, const struct op *op, struct domain_stats *
     if (qmp_run(&l->s.qmp, "query-blockstats", NULL, op, &all, e) < 0)
         return -1;
     ret->disks = x_calloc(json_array_size(all) + 1, sizeof *ret->disks);
-    json_array_foreach (all, i, item) {
+    json_array_foreach(all, i, item)
+    {
         struct disk_stats *disk = &ret->disks[ret->disk_count];
         const json_t *stats = json_object_get(item, "stats");
         if (!device_of(json_get_string(item, "qdev", ""), disk->vdev, sizeof disk->vdev))
@@ -137,7 +138,8 @@ static int read_nics(struct live *l, const struct op *op, struct domain_stats *r
                 e) < 0)
         return -1;
     ret->nics = x_calloc(json_array_size(all) + 1, sizeof *ret->nics);
-    json_array_foreach (all, i, item) {
+    json_array_foreach(all, i, item)
+    {
         const char *id = json_get_string(item, "name", "");
         if (!str_starts(id, "nic-"))
             continue;

@@ -86,9 +86,10 @@ static int unplug(struct live *l, const json_t *slot, unsigned index, const stru
     }
 }
 
-/* Under TCG QEMU keeps a listener of a CPU that is gone (it is registered in cpu_address_space_init,
- * softmmu/physmem.c, and never taken back), and the next change of the guest's memory map ends the
- * process: seen with 7.2 as "double free or corruption". KVM has no such listener. */
+/* Under TCG QEMU keeps a listener of a CPU that is gone (it is registered in
+ * cpu_address_space_init, softmmu/physmem.c, and never taken back), and the next change of the
+ * guest's memory map ends the process: seen with 7.2 as "double free or corruption". KVM has no
+ * such listener. */
 static int may_unplug(const struct live *l, struct err *e)
 {
     if (str_eq(l->meta.accel, "tcg"))
