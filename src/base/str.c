@@ -112,28 +112,32 @@ bool str_copy(char *to, size_t size, const char *text)
     return whole;
 }
 
-/* Levenshtein distance with one row kept; both words are at most NEAREST_MAX long. */
+/* The number of letters added, left out, changed or exchanged with their neighbour (optimal string
+ * alignment), with three rows kept; both words are at most NEAREST_MAX long. */
 static size_t distance(const char *a, const char *b)
 {
-    size_t row[NEAREST_MAX + 1];
+    size_t rows[3][NEAREST_MAX + 1];
     size_t la = strlen(a), lb = strlen(b);
 
     for (size_t j = 0; j <= lb; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i - 1) % 3], *twice = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= lb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
+            size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < best)
+                best = above[j] + 1;
             if (row[j - 1] + 1 < best)
                 best = row[j - 1] + 1;
-            diagonal = row[j];
+            bool exchanged = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (exchanged && twice[j - 2] + 1 < best)
+                best = twice[j - 2] + 1;
             row[j] = best;
         }
     }
-    return row[lb];
+    return rows[la % 3][lb];
 }
 
 const char *str_nearest(const char *word, const char *(*next)(size_t i))

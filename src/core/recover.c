@@ -252,7 +252,7 @@ static void cut_resuming(struct cut *c)
         return;
     }
     struct record *r = c->d->r;
-    bool paused = r->image.was_paused;
+    bool paused = str_eq(c->job->phase, "resuming-paused");
     if (!paused && c->d->obs.state == OBS_PAUSED)
         let_run(c);
     free(r->image.path);
@@ -332,18 +332,19 @@ static const struct {
     const char *intent;
     void (*recover)(struct cut *c);
 } intents[] = {
-    {"starting",      cut_starting     },
-    {"opening",       cut_opening      },
-    {"saving",        cut_saving       },
-    {"checkpointing", cut_checkpointing},
-    {"letting-go",    cut_letting_go   },
-    {"resuming",      cut_resuming     },
-    {"resumed",       cut_resumed      },
-    {"destroying",    cut_destroying   },
-    {"rebooting",     cut_rebooting    },
-    {"discarding",    cut_discarding   },
-    {"setting-aside", cut_setting_aside},
-    {"shutting-down", cut_shutting_down},
+    {"starting",        cut_starting     },
+    {"opening",         cut_opening      },
+    {"saving",          cut_saving       },
+    {"checkpointing",   cut_checkpointing},
+    {"letting-go",      cut_letting_go   },
+    {"resuming",        cut_resuming     },
+    {"resuming-paused", cut_resuming     },
+    {"resumed",         cut_resumed      },
+    {"destroying",      cut_destroying   },
+    {"rebooting",       cut_rebooting    },
+    {"discarding",      cut_discarding   },
+    {"setting-aside",   cut_setting_aside},
+    {"shutting-down",   cut_shutting_down},
 };
 
 static void finish(struct cut *c)

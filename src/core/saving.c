@@ -462,7 +462,8 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
         steps_conf(j, h->config, e) < 0)
         return -1;
     j->args.paused = j->args.paused || h->was_paused;
-    if (job_commit(j, "resuming", path, e) < 0 || fault_point("resume.intent", e) < 0)
+    if (job_commit(j, j->args.paused ? "resuming-paused" : "resuming", path, e) < 0 ||
+        fault_point("resume.intent", e) < 0)
         return -1;
     if (load(j, reader, e) < 0) {
         if (e->code == ERR_DAMAGED)

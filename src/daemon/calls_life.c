@@ -97,6 +97,11 @@ void call_adopt(struct daemon *d, struct request *r)
         }
         return;
     }
+    if (!json_get_bool(r->args, "wait", true)) {
+        err_set(&e, ERR_BAD_REQUEST, "adopt of all is waited for: it is many jobs");
+        request_fail(r, &e, NULL);
+        return;
+    }
     struct adopt_all *all = x_calloc(1, sizeof *all);
     all->daemon = d;
     all->request = r;

@@ -131,6 +131,7 @@ struct reading {
     struct request *request;
     char uuid[IDENT_UUID_LEN + 1]; /* "" for all */
     uint64_t after_seq;
+    size_t max; /* rows at most: the newest */
     int64_t since_ms;
     struct event_record **events;
     struct job_record **jobs;
@@ -146,6 +147,7 @@ static struct reading *reading_new(struct daemon *d, struct request *r)
     reading->work.data = reading;
     reading->daemon = d;
     reading->request = r;
+    reading->max = EVENTS_MAX;
     return reading;
 }
 
@@ -189,7 +191,7 @@ static void read_events(uv_work_t *work)
 
     reading->result = store_events(
         reading->daemon->engine.store, reading->uuid[0] ? reading->uuid : NULL, reading->after_seq,
-        reading->since_ms, EVENTS_MAX, &reading->events, &reading->count, &reading->err);
+        reading->since_ms, reading->max, &reading->events, &reading->count, &reading->err);
 }
 
 static void events_read(uv_work_t *work, int status)
@@ -531,6 +533,7 @@ void call_subscribe(struct daemon *d, struct request *r)
         request_return(r, json_object());
         return;
     }
+    reading->max = STORE_EVENTS_KEPT; /* a subscriber must not miss one that there still is */
     uv_queue_work(d->loop, &reading->work, read_events, replay_read);
 }
 

@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+enum { RELEASE_MS = 3000, RELEASE_LOOK_MS = 5 };
+
 static int add_fd(struct live *l, const char *node, int fd, const struct op *op, int64_t *ret_set,
                   struct err *e)
 {
@@ -78,15 +80,30 @@ int nodes_there(struct live *l, const char *name, const struct op *op, struct er
     return node_there(l, node, op, e);
 }
 
+/* A device that is gone by name lets go of its node a moment later, of which no event tells. */
 static int remove_node(struct live *l, const char *lead, const char *name, const struct op *op,
                        struct err *e)
 {
     AUTO_FREE char *node = x_asprintf("%s-%s", lead, name);
+    struct op limit = op_narrow(op, RELEASE_MS);
     int there = node_there(l, node, op, e);
+    struct err why, late;
 
     if (there <= 0)
         return there;
-    return qmp_run(&l->s.qmp, "blockdev-del", json_pack("{s:s}", "node-name", node), op, NULL, e);
+    for (;;) {
+        if (qmp_run(&l->s.qmp, "blockdev-del", json_pack("{s:s}", "node-name", node), op, NULL,
+                    &why) == 0)
+            return 0;
+        struct op step = op_narrow(&limit, RELEASE_LOOK_MS);
+        if (why.code != ERR_FAILED || !strstr(why.msg, "in use"))
+            break;
+        if (op_wait(&step, -1, 0, "release", &late) < 0 &&
+            (late.code != ERR_TIMED_OUT || step.deadline_ms == limit.deadline_ms))
+            break;
+    }
+    *e = why;
+    return -1;
 }
 
 static int remove_sets(struct live *l, const char *name, const struct op *op, struct err *e)
