@@ -114,6 +114,10 @@ static int child_pid_file(int fd)
     return write(fd, text + at, sizeof text - at) < 0 ? -1 : 0;
 }
 
+/* All that a child has of an environment: ours may hold secrets, and it lives longer. */
+static char path_variable[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+static char *const environment[] = {path_variable, NULL};
+
 static NORETURN void child(const struct proc_spec *spec, int *moved, int report)
 {
     int pid_file = spec->pid_file;
@@ -129,7 +133,7 @@ static NORETURN void child(const struct proc_spec *spec, int *moved, int report)
         child_fail(report, PID_FILE);
     if (child_rights(spec) < 0)
         child_fail(report, RIGHTS);
-    execv(spec->argv[0], spec->argv);
+    execve(spec->argv[0], spec->argv, environment);
     child_fail(report, EXEC);
 }
 

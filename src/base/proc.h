@@ -28,10 +28,10 @@ struct proc_spec {
     int pid_file; /* -1, or a descriptor the child writes its pid to before exec */
 };
 
-/* Starts the program in a session of its own, no_new_privs, default signals, umask 077. Returns
- * with exec done. *ret_pidfd is owned by the caller (O_CLOEXEC). fork and exec, since posix_spawn
- * cannot change rights; between them the child makes async-signal-safe calls only. Sets
- * ERR_FAILED with the step that failed. */
+/* Starts the program in a session of its own, with PATH alone in its environment, no_new_privs,
+ * default signals, umask 077. Returns with exec done. *ret_pidfd is owned by the caller
+ * (O_CLOEXEC). fork and exec, since posix_spawn cannot change rights; between them the child makes
+ * async-signal-safe calls only. Sets ERR_FAILED with the step that failed. */
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd,
                struct err *e) MUST_CHECK;
 

@@ -196,6 +196,9 @@ static void end_record(struct job *j)
         json_set_string(error, "message", j->err.msg);
         json_add_line(&line, error);
         j->rec.error = str_take(&line);
+    } else {
+        /* The total was a guess from the memory's size: zero pages need no bytes. */
+        atomic_store(&j->total_bytes, atomic_load(&j->done_bytes));
     }
     j->ended = true;
 }

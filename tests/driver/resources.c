@@ -748,14 +748,15 @@ static void kill_guest(struct guest *g)
 void a_bridge_port_goes_with_its_device(void **state)
 {
     struct rig *r = *state;
+
+    if (!r->subject->has_process || geteuid() != 0)
+        skip();
     AUTO_FREE char *bridge = x_asprintf("rt%d", (int)getpid());
     AUTO_FREE char *port = x_asprintf("rp%d", (int)getpid());
     struct conf_vif vif = {.mac = MAC, .bridge = bridge, .ifname = port};
     struct op op = rig_op(r);
     struct err e;
 
-    if (!r->subject->has_process || geteuid() != 0)
-        skip();
     struct guest *g = guest_running(r, PLAIN);
     struct device device = device_of_nic(g, &vif);
     EXPECT_ERR(r->driver->attach(r->handle, &g->ref, &device, &op, &e), ERR_BAD_CONFIG);

@@ -32,8 +32,7 @@ static int list_delay(struct driver_handle *h, int64_t *ret_wait_ms, int64_t *re
                       struct err *e)
 {
     *ret_wait_ms = *ret_stuck_ms = 0;
-    LIST_EACH(&h->guests, s, struct sim, link)
-    {
+    LIST_EACH (&h->guests, s, struct sim, link) {
         for (size_t i = 0; i < s->plan.fault_count; i++) {
             const struct plan_fault *f = &s->plan.faults[i];
             int64_t ms = f->action == ACT_HANG ? PLAN_WAIT_MAX_MS : f->ms;
@@ -85,8 +84,7 @@ static int null_list(struct driver_handle *h, const struct op *op, struct observ
     int64_t now = clock_mono_ms();
     struct observation *all = x_calloc(h->guest_count + 1, sizeof *all);
     size_t count = 0;
-    LIST_EACH(&h->guests, s, struct sim, link)
-    {
+    LIST_EACH (&h->guests, s, struct sim, link) {
         table_settle(h, s);
         sim_observe(s, now, &all[count]);
         if (cut_off && silent(s, now - begun))
@@ -115,8 +113,7 @@ static int64_t next_due(struct driver_handle *h)
     int64_t next = 0;
 
     pthread_mutex_lock(&h->lock);
-    LIST_EACH(&h->guests, s, struct sim, link)
-    {
+    LIST_EACH (&h->guests, s, struct sim, link) {
         table_settle(h, s);
         int64_t due = sim_due(s);
         if (due > 0 && (next == 0 || due < next))

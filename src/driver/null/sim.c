@@ -72,10 +72,10 @@ static int add_devices(struct sim *s, const struct create_args *args, struct err
 
 /* "disk", "cdrom" (empty), "disc" and "nic", each with the name after a space. */
 static const struct sim_device device_words[] = {
-    {DEVICE_DISK, false, false, "disk "},
-    {DEVICE_DISK, true, false, "cdrom "},
-    {DEVICE_DISK, true, true, "disc "},
-    {DEVICE_NIC, false, false, "nic "},
+    {DEVICE_DISK, false, false, "disk " },
+    {DEVICE_DISK, true,  false, "cdrom "},
+    {DEVICE_DISK, true,  true,  "disc " },
+    {DEVICE_NIC,  false, false, "nic "  },
 };
 
 static json_t *devices_json(const struct sim *s)
@@ -98,7 +98,8 @@ static int read_devices(struct sim *s, const json_t *all, struct err *e)
     size_t i;
     json_t *item;
 
-    json_array_foreach (all, i, item) {
+    json_array_foreach(all, i, item)
+    {
         const char *text = json_is_string(item) ? json_string_value(item) : "";
         size_t k = 0;
         while (k < ARRAY_LEN(device_words) && !str_starts(text, device_words[k].name))

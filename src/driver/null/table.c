@@ -32,8 +32,7 @@ void table_settle(struct driver_handle *h, struct sim *s)
 /* The guest of this uuid (serial 0), or only the very same one as before; NULL for none. */
 struct sim *table_find(struct driver_handle *h, const char *uuid, uint64_t serial)
 {
-    LIST_EACH(&h->guests, s, struct sim, link)
-    {
+    LIST_EACH (&h->guests, s, struct sim, link) {
         if (!str_eq(s->ref.uuid, uuid) || (serial != 0 && s->serial != serial))
             continue;
         table_settle(h, s);
@@ -119,8 +118,7 @@ void table_close(struct driver_handle *h)
 {
     if (!h)
         return;
-    LIST_EACH(&h->guests, s, struct sim, link)
-    {
+    LIST_EACH (&h->guests, s, struct sim, link) {
         list_remove(&s->link);
         sim_free(s);
     }

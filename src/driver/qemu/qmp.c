@@ -213,18 +213,28 @@ int qmp_give_fd(struct qmp *q, const char *name, int fd, const struct op *op, st
     return run(q, "getfd", json_pack("{s:s}", "fdname", name), fd, op, NULL, e);
 }
 
+/* An event that comes while QEMU goes from the connection before to this one is sent ahead of the
+ * greeting. */
+static int await_greeting(struct qmp *q, const struct op *op, struct err *e)
+{
+    for (;;) {
+        AUTO_JSON json_t *message = NULL;
+        if (receive(q, op, answer_phase, &message, e) < 0)
+            return -1;
+        if (json_object_get(message, "QMP"))
+            return 0;
+        if (!json_object_get(message, "event"))
+            return err_set(e, ERR_FAILED, "QEMU sent what is not QMP: no greeting");
+    }
+}
+
 int qmp_open(struct qmp *q, int fd, const struct op *op, struct err *e)
 {
     struct op step = op_narrow(op, QMP_COMMAND_MS);
-    AUTO_JSON json_t *greeting = NULL;
 
     *q = (struct qmp){.fd = fd, .events = json_array()};
-    if (receive(q, &step, answer_phase, &greeting, e) < 0)
+    if (await_greeting(q, &step, e) < 0)
         goto fail;
-    if (!json_object_get(greeting, "QMP")) {
-        err_set(e, ERR_FAILED, "QEMU sent what is not QMP: no greeting");
-        goto fail;
-    }
     if (qmp_run(q, "qmp_capabilities", NULL, &step, NULL, e) == 0)
         return 0;
 fail:
