@@ -214,6 +214,21 @@ static void test_other_ids_are_skipped(void **state)
     fake_end(&fake);
 }
 
+static void test_event_before_the_greeting(void **state)
+{
+    struct op op = op_within(PATIENCE_MS);
+    struct fake fake;
+    struct qmp q;
+
+    (void)state;
+    open_sane(&fake, &q, "{\"event\": \"DEVICE_DELETED\", \"data\": {}}\n" READY);
+    AUTO_JSON json_t *event = NULL;
+    struct err e;
+    assert_int_equal(qmp_event(&q, &op, "an event", &event, &e), -1); /* of before: not kept */
+    qmp_close(&q);
+    fake_end(&fake);
+}
+
 /* ---- insane ones ---- */
 
 /* What opening, or a command after it, gives for a script. */
@@ -334,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_passes_a_descriptor),
         cmocka_unit_test(test_other_ids_are_skipped),
+        cmocka_unit_test(test_event_before_the_greeting),
         cmocka_unit_test(test_insane),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_events_are_bounded),
