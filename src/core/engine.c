@@ -338,6 +338,24 @@ static int compare_uuid(const void *a, const void *b)
     return strcmp(x->ref.uuid, y->ref.uuid);
 }
 
+/* Notes when the look was, and makes it searchable. */
+static void take_look(struct engine *g, struct observation *seen, size_t count, int64_t wall_ms,
+                      int64_t mono_ms)
+{
+    qsort(seen, count, sizeof *seen, compare_uuid);
+    g->observed_at_ms = wall_ms;
+    g->observed_mono_ms = mono_ms;
+}
+
+static const struct observation *seen_of(const struct domain *d, const struct observation *seen,
+                                         size_t count)
+{
+    struct observation key;
+
+    memcpy(key.ref.uuid, d->r->uuid, sizeof key.ref.uuid);
+    return bsearch(&key, seen, count, sizeof *seen, compare_uuid);
+}
+
 /* The driver's domains that no record tells of are left alone: reeve acts on nothing that it
  * neither made nor adopted. doctor names them. */
 static void note_unknown(struct engine *g, const struct observation *seen, size_t count,
@@ -356,14 +374,11 @@ static void note_unknown(struct engine *g, const struct observation *seen, size_
 void engine_observed(struct engine *g, struct observation *seen, size_t count, int64_t wall_ms,
                      int64_t mono_ns)
 {
-    qsort(seen, count, sizeof *seen, compare_uuid);
-    g->observed_at_ms = wall_ms;
-    g->observed_mono_ms = mono_ns / 1000000;
     size_t known = 0;
+
+    take_look(g, seen, count, wall_ms, mono_ns / 1000000);
     LIST_EACH (&g->domains, d, struct domain, link) {
-        struct observation key;
-        memcpy(key.ref.uuid, d->r->uuid, sizeof key.ref.uuid);
-        const struct observation *obs = bsearch(&key, seen, count, sizeof *seen, compare_uuid);
+        const struct observation *obs = seen_of(d, seen, count);
         known += obs != NULL;
         if (mono_ns <= d->known_mono_ns)
             continue; /* the look began before a job's end that told us more */
@@ -388,13 +403,9 @@ static int first_look(struct engine *g, struct err *e)
     if (g->driver->list(g->handle, &op, &seen, &count, e) < 0)
         return -1;
     note_unknown(g, seen, count, 0);
-    qsort(seen, count, sizeof *seen, compare_uuid);
-    g->observed_at_ms = wall_ms;
-    g->observed_mono_ms = mono_ms;
+    take_look(g, seen, count, wall_ms, mono_ms);
     LIST_EACH (&g->domains, d, struct domain, link) {
-        struct observation key;
-        memcpy(key.ref.uuid, d->r->uuid, sizeof key.ref.uuid);
-        const struct observation *obs = bsearch(&key, seen, count, sizeof *seen, compare_uuid);
+        const struct observation *obs = seen_of(d, seen, count);
         d->seen = obs != NULL;
         if (obs) {
             d->obs = *obs;
