@@ -55,9 +55,13 @@ whole_life()
     whole_life
 }
 
-@test "a whole life on microvm" {
-    make_config web1 'reeve_machine = "microvm"'
+@test "a whole life on microvm, and a panic is seen there" {
+    make_config web1 'reeve_machine = "microvm"' 'on_crash = "preserve"'
     whole_life
+    reeve start web1
+    wait_count_above web1 0 "$(console_size web1)"
+    ask web1 crash 'crashing on request'
+    wait_for 30 is_state web1 crashed
 }
 
 @test "a whole life on pc, booted from a raw disk, which keeps what was written" {

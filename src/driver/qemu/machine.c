@@ -58,6 +58,7 @@ static const struct machine machines[] = {
      .scsi = "virtio-scsi-device",
      .balloon = "virtio-balloon-device",
      .balloon_place = "",
+     .panic = "pvpanic",
      .needs_kernel = true,
      .slow_clock = true,
      },
