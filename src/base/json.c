@@ -91,16 +91,27 @@ static void set(json_t *object, const char *key, json_t *value)
         abort();
 }
 
-void json_set_string(json_t *object, const char *key, const char *value)
+json_t *json_text(const char *value)
 {
     json_t *json = value ? json_string(value) : json_null();
 
-    if (!json) {
-        AUTO_STR struct str escaped = {0};
-        str_add_escaped(&escaped, value, strlen(value));
-        json = json_string(escaped.data);
-    }
-    set(object, key, json);
+    if (json)
+        return json;
+    AUTO_STR struct str escaped = {0};
+    str_add_escaped(&escaped, value, strlen(value));
+    return json_string(escaped.data);
+}
+
+json_t *json_time(int64_t wall_ms)
+{
+    char text[CLOCK_TEXT_MAX];
+
+    return wall_ms ? json_string(clock_rfc3339(wall_ms, text)) : json_null();
+}
+
+void json_set_string(json_t *object, const char *key, const char *value)
+{
+    set(object, key, json_text(value));
 }
 
 void json_set_int(json_t *object, const char *key, int64_t value)
@@ -115,7 +126,5 @@ void json_set_bool(json_t *object, const char *key, bool value)
 
 void json_set_time(json_t *object, const char *key, int64_t wall_ms)
 {
-    char text[CLOCK_TEXT_MAX];
-
-    json_set_string(object, key, wall_ms ? clock_rfc3339(wall_ms, text) : NULL);
+    set(object, key, json_time(wall_ms));
 }

@@ -28,12 +28,16 @@ const char *json_get_string(const json_t *object, const char *key, const char *m
 int64_t json_get_int(const json_t *object, const char *key, int64_t missing);
 bool json_get_bool(const json_t *object, const char *key, bool missing);
 
-/* Sets key to a string, or to null for NULL. A string that is not UTF-8 is escaped byte by byte
- * (a guest, a file or another tool may have written it). */
+/* A new string, or null for NULL. One that is not UTF-8 is escaped byte by byte (a guest, a file
+ * or another tool may have written it). */
+json_t *json_text(const char *value);
+/* A wall-clock time in RFC 3339, or null for 0. */
+json_t *json_time(int64_t wall_ms);
+
+/* Sets key to json_text, an integer, a boolean, or json_time. */
 void json_set_string(json_t *object, const char *key, const char *value);
 void json_set_int(json_t *object, const char *key, int64_t value);
 void json_set_bool(json_t *object, const char *key, bool value);
-/* Sets key to the wall-clock time in RFC 3339, or to null for 0. */
 void json_set_time(json_t *object, const char *key, int64_t wall_ms);
 
 #endif

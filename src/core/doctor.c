@@ -53,8 +53,7 @@ static void find_drift(struct doctor *doc, struct engine *g)
 
     LIST_EACH (&g->domains, d, struct domain, link) {
         if (d->r->broken)
-            find(doc, "%s is broken: %s", d->r->name,
-                 d->r->reason_text ? d->r->reason_text : reason_text(d->r->broken));
+            find(doc, "%s is broken: %s", d->r->name, record_why(d->r, d->r->broken));
         if (d->seen && d->r->image.path && !d->job)
             find(doc, "%s lives although a suspended state of it is kept in %s", d->r->name,
                  d->r->image.path);

@@ -237,11 +237,6 @@ bool engine_driver_has(const struct engine *g, enum verb verb)
     return true;
 }
 
-static const char *broken_why(const struct record *r)
-{
-    return r->reason_text ? r->reason_text : reason_text(r->broken);
-}
-
 int engine_judge(const struct engine *g, const struct domain *d, enum verb verb,
                  const struct outcome **ret, struct err *e)
 {
@@ -250,7 +245,7 @@ int engine_judge(const struct engine *g, const struct domain *d, enum verb verb,
     *ret = lifecycle_outcome(verb, state, d->r->managed);
     if ((*ret)->kind == OUT_REFUSES)
         return lifecycle_refuse(*ret, verb, d->r->name,
-                                state == ST_BROKEN ? broken_why(d->r) : NULL, e);
+                                state == ST_BROKEN ? record_why(d->r, d->r->broken) : NULL, e);
     if (!engine_driver_has(g, verb))
         return err_set(e, ERR_UNSUPPORTED, "cannot %s %s: the %s driver does not have it",
                        verb_name(verb), d->r->name, g->driver->name);
@@ -340,11 +335,11 @@ static int compare_uuid(const void *a, const void *b)
 
 /* Notes when the look was, and makes it searchable. */
 static void take_look(struct engine *g, struct observation *seen, size_t count, int64_t wall_ms,
-                      int64_t mono_ms)
+                      int64_t mono_ns)
 {
     qsort(seen, count, sizeof *seen, compare_uuid);
     g->observed_at_ms = wall_ms;
-    g->observed_mono_ms = mono_ms;
+    g->observed_mono_ns = mono_ns;
 }
 
 static const struct observation *seen_of(const struct domain *d, const struct observation *seen,
@@ -376,7 +371,7 @@ void engine_observed(struct engine *g, struct observation *seen, size_t count, i
 {
     size_t known = 0;
 
-    take_look(g, seen, count, wall_ms, mono_ns / 1000000);
+    take_look(g, seen, count, wall_ms, mono_ns);
     LIST_EACH (&g->domains, d, struct domain, link) {
         const struct observation *obs = seen_of(d, seen, count);
         known += obs != NULL;
@@ -398,12 +393,12 @@ static int first_look(struct engine *g, struct err *e)
     struct op op = op_within(FIRST_LOOK_MS);
     struct observation *seen = NULL;
     size_t count = 0;
-    int64_t wall_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
+    int64_t wall_ms = clock_wall_ms(), mono_ns = clock_mono_ns();
 
     if (g->driver->list(g->handle, &op, &seen, &count, e) < 0)
         return -1;
     note_unknown(g, seen, count, 0);
-    take_look(g, seen, count, wall_ms, mono_ms);
+    take_look(g, seen, count, wall_ms, mono_ns);
     LIST_EACH (&g->domains, d, struct domain, link) {
         const struct observation *obs = seen_of(d, seen, count);
         d->seen = obs != NULL;

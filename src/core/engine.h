@@ -79,7 +79,8 @@ struct engine {
     unsigned last_domain_id;
     json_t *unknown;          /* owned; names that the driver has and no record tells of */
     int64_t observed_at_ms;   /* wall clock, of the newest observation */
-    int64_t observed_mono_ms; /* the same on the monotonic clock */
+    int64_t observed_mono_ns; /* the same on the monotonic clock: when that look began */
+    int64_t changed_mono_ns;  /* when a job last ended: an older look tells what was before it */
     bool stopping;            /* no new jobs */
 };
 
@@ -141,5 +142,8 @@ void recover_all(struct engine *g, const struct store_contents *contents);
 
 /* reconcile.c: acts on what was observed of one domain without a job. */
 void reconcile(struct engine *g, struct domain *d);
+/* d lived, and the driver has nothing of it now: on record as halted (or suspended) for that
+ * reason, or, when it was transient, gone with its record; d is freed then. */
+void reconcile_gone(struct engine *g, struct domain *d, enum reason reason);
 
 #endif

@@ -126,7 +126,7 @@ static void take_result(struct job *j)
 
     if (d->forming && j->result < 0 && !j->changed)
         j->gone = true;
-    d->known_mono_ns = clock_mono_ns();
+    d->known_mono_ns = g->changed_mono_ns = clock_mono_ns();
     if (j->kind == &job_kind_end || j->kind == &job_kind_restart)
         d->end_failed = j->result < 0;
     else if (j->result == 0)
@@ -143,6 +143,7 @@ static void take_result(struct job *j)
         return;
     }
     bool renamed = !str_eq(d->r->name, j->r->name);
+    bool reread = !str_eq(d->r->config, j->r->config) || d->r->broken != j->r->broken;
     record_free(d->r);
     d->r = TAKE(j->r);
     if (renamed)
@@ -150,7 +151,8 @@ static void take_result(struct job *j)
     d->forming = false;
     d->seen = j->seen;
     d->obs = j->obs;
-    engine_read_config(g, d);
+    if (reread)
+        engine_read_config(g, d);
     d->r->state = engine_state(g, d);
     if (d->r->state != was || d->r->since_ms == 0)
         d->r->since_ms = clock_wall_ms();

@@ -65,22 +65,20 @@ static void guest_ended(struct engine *g, struct domain *d)
         job_start_unasked(g, d, &job_kind_end, &none, NULL);
 }
 
-/* It lived at the last look and the driver has nothing of it now: somebody else ended it. */
-static void gone_elsewhere(struct engine *g, struct domain *d)
+void reconcile_gone(struct engine *g, struct domain *d, enum reason reason)
 {
     struct store_batch *b;
 
-    d->r->wanted = ST_HALTED;
+    d->r->wanted = d->r->image.path ? ST_SUSPENDED : ST_HALTED;
     g->host.console_end(g->host.arg, d->r->uuid);
     if (d->r->managed) {
-        set_reason(d, engine_state(g, d), REASON_DESTROYED_ELSEWHERE, NULL);
-        engine_changed(g, d, "ended", reason_text(REASON_DESTROYED_ELSEWHERE));
+        set_reason(d, engine_state(g, d), reason, NULL);
+        engine_changed(g, d, "ended", reason_text(reason));
         return;
     }
     b = store_batch_new();
     store_delete_domain(b, d->r->uuid);
-    engine_submit(
-        g, b, engine_event_new(d, NULL, NULL, "ended", reason_text(REASON_DESTROYED_ELSEWHERE)));
+    engine_submit(g, b, engine_event_new(d, NULL, NULL, "ended", reason_text(reason)));
     engine_remove(g, d);
 }
 
@@ -128,7 +126,7 @@ void reconcile(struct engine *g, struct domain *d)
                            d->obs.state == OBS_DEAD)) {
         guest_ended(g, d);
     } else if (!d->seen && is_live(d->r->state)) {
-        gone_elsewhere(g, d);
+        reconcile_gone(g, d, REASON_DESTROYED_ELSEWHERE);
     } else {
         note_state(g, d, state);
     }

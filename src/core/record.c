@@ -29,6 +29,11 @@ struct record *record_copy(const struct record *r)
     return copy;
 }
 
+const char *record_why(const struct record *r, enum reason reason)
+{
+    return r->reason_text ? r->reason_text : reason_text(reason);
+}
+
 void record_free(struct record *r)
 {
     if (!r)

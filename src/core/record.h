@@ -48,6 +48,8 @@ struct record {
 
 struct record *record_new(void); /* halted, all else zero */
 struct record *record_copy(const struct record *r);
+/* Why the record is as it is, for people: its own text, else the sentence of `reason`. Borrowed. */
+const char *record_why(const struct record *r, enum reason reason);
 void record_free(struct record *r); /* accepts NULL */
 
 enum job_phase_kind { JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_INTERRUPTED };

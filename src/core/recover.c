@@ -435,27 +435,6 @@ static void sweep_images(struct engine *g, const struct domain *d)
     (void)rmdir(dir); /* only when it is empty */
 }
 
-/* What a host that went down did: nothing lives of what lived, and nothing is wanted any more. */
-static void host_rebooted(struct engine *g, struct domain *d)
-{
-    struct store_batch *b;
-
-    d->r->wanted = d->r->image.path ? ST_SUSPENDED : ST_HALTED;
-    if (d->r->managed) {
-        d->r->state = engine_state(g, d);
-        d->r->reason = REASON_HOST_REBOOTED;
-        d->r->since_ms = clock_wall_ms();
-        free(TAKE(d->r->reason_text));
-        engine_changed(g, d, "ended", reason_text(REASON_HOST_REBOOTED));
-        return;
-    }
-    b = store_batch_new();
-    store_delete_domain(b, d->r->uuid);
-    engine_submit(g, b,
-                  engine_event_new(d, NULL, NULL, "ended", reason_text(REASON_HOST_REBOOTED)));
-    engine_remove(g, d);
-}
-
 void recover_all(struct engine *g, const struct store_contents *contents)
 {
     for (size_t i = 0; i < contents->unfinished_count; i++)
@@ -467,7 +446,7 @@ void recover_all(struct engine *g, const struct store_contents *contents)
             look_at_image(g, d);
         sweep_images(g, d);
         if (!d->seen && lived && !str_eq(d->r->boot_id, clock_boot_id()))
-            host_rebooted(g, d);
+            reconcile_gone(g, d, REASON_HOST_REBOOTED);
         else
             reconcile(g, d);
     }

@@ -3,7 +3,6 @@
 #include "core/view.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -11,25 +10,6 @@
 #include "core/job.h"
 
 typedef json_t *getter(const struct engine *g, const struct domain *d);
-
-static json_t *text(const char *value)
-{
-    json_t *json = value ? json_string(value) : json_null();
-
-    if (json)
-        return json;
-    /* Not UTF-8: a file or another tool wrote it. */
-    AUTO_STR struct str escaped = {0};
-    str_add_escaped(&escaped, value, strlen(value));
-    return json_string(escaped.data);
-}
-
-static json_t *time_text(int64_t wall_ms)
-{
-    char shown[CLOCK_TEXT_MAX];
-
-    return wall_ms ? json_string(clock_rfc3339(wall_ms, shown)) : json_null();
-}
 
 #define FIELD(name, value)                                                                         \
     static json_t *get_##name(const struct engine *g, const struct domain *d)                      \
@@ -43,27 +23,22 @@ static bool live(const struct domain *d)
     return d->seen && d->obs.memory_kib > 0;
 }
 
-static const char *why(const struct record *r)
-{
-    return r->reason_text ? r->reason_text : reason_text(r->reason);
-}
-
 static json_t *number(uint64_t value)
 {
     return json_integer((json_int_t)value);
 }
 
 FIELD(uuid, json_string(d->r->uuid))
-FIELD(name, text(d->r->name))
+FIELD(name, json_text(d->r->name))
 FIELD(id, d->seen ? number(d->obs.ref.id) : json_null())
 FIELD(managed, json_boolean(d->r->managed))
 FIELD(driver, json_string(g->driver->name))
 FIELD(state, json_string(state_name(engine_state(g, d))))
 FIELD(reason, json_string(reason_name(d->r->reason)))
-FIELD(reason_text, text(why(d->r)))
-FIELD(since, time_text(d->r->since_ms))
+FIELD(reason_text, json_text(record_why(d->r, d->r->reason)))
+FIELD(since, json_time(d->r->since_ms))
 FIELD(wanted, json_string(state_name(d->r->wanted)))
-FIELD(observed_at, time_text(g->observed_at_ms))
+FIELD(observed_at, json_time(g->observed_at_ms))
 FIELD(memory_kib, number(live(d) ? d->obs.memory_kib : d->memory_kib))
 FIELD(max_memory_kib, number(live(d) ? d->obs.max_memory_kib : d->max_memory_kib))
 FIELD(vcpus, number(live(d) ? d->obs.vcpus : d->vcpus))
@@ -71,12 +46,12 @@ FIELD(max_vcpus, number(live(d) ? d->obs.max_vcpus : d->max_vcpus))
 FIELD(cpu_seconds, json_real(d->seen ? (double)(d->obs.cpu_ns / 1000000) / 1000.0 : 0.0))
 FIELD(autostart, json_boolean(d->autostart))
 FIELD(job, d->job ? job_json(d->job) : json_null())
-FIELD(vnc, d->seen && d->obs.vnc[0] ? text(d->obs.vnc) : json_null())
+FIELD(vnc, d->seen && d->obs.vnc[0] ? json_text(d->obs.vnc) : json_null())
 FIELD(starts, number(d->r->starts))
 FIELD(crashes, number(d->r->crashes))
-FIELD(config, text(d->r->config))
-FIELD(directory, text(d->r->directory))
-FIELD(saved_file, text(d->r->saved_file))
+FIELD(config, json_text(d->r->config))
+FIELD(directory, json_text(d->r->directory))
+FIELD(saved_file, json_text(d->r->saved_file))
 
 static json_t *get_can(const struct engine *g, const struct domain *d)
 {
@@ -117,7 +92,7 @@ static json_t *get_console(const struct engine *g, const struct domain *d)
 {
     AUTO_FREE char *path = g->driver->console ? engine_console_path(g, d->r->name) : NULL;
 
-    return text(path);
+    return json_text(path);
 }
 
 static const struct {

@@ -32,9 +32,18 @@ static void on_late(uv_timer_t *timer)
     finish(timer->data);
 }
 
+/* Young enough, and not of before the last job's end: who asks after a verb is to see what it did.
+ */
+static bool is_fresh(const struct engine *g)
+{
+    int64_t age_ns = clock_mono_ns() - g->observed_mono_ns;
+
+    return age_ns <= ENGINE_FRESH_MS * 1000000LL && g->observed_mono_ns > g->changed_mono_ns;
+}
+
 void fresh_wait(struct daemon *d, struct request *r, fresh_fn *fn)
 {
-    if (clock_mono_ms() - d->engine.observed_mono_ms <= ENGINE_FRESH_MS) {
+    if (is_fresh(&d->engine)) {
         fn(d, r);
         return;
     }
@@ -51,6 +60,8 @@ void fresh_wait(struct daemon *d, struct request *r, fresh_fn *fn)
 
 void fresh_arrived(struct daemon *d)
 {
+    if (!is_fresh(&d->engine))
+        return; /* the look that the job's end asked for is still to come */
     LIST_EACH (&d->fresh, f, struct fresh, link)
         finish(f);
 }

@@ -2,6 +2,7 @@
 #include "daemon/observer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -70,16 +71,13 @@ static void *observe(void *arg)
         int changed = o->driver->watch(o->handle, o->wake_fd, &e);
         if (changed < 0) {
             log_error("cannot watch the domains, looks are made on request only: %s", e.msg);
-            uint64_t asked;
-            /* The eventfd is non-blocking; poll would be the driver's part. */
-            while (read(o->wake_fd, &asked, sizeof asked) < 0 && errno == EAGAIN &&
-                   !atomic_load(&o->stop))
-                usleep(100 * 1000);
-        } else {
-            uint64_t asked;
-            if (read(o->wake_fd, &asked, sizeof asked) < 0 && errno != EAGAIN)
-                log_error("the observer's eventfd failed");
+            struct pollfd asked = {.fd = o->wake_fd, .events = POLLIN};
+            while (poll(&asked, 1, -1) < 0 && errno == EINTR)
+                continue;
         }
+        uint64_t times;
+        if (read(o->wake_fd, &times, sizeof times) < 0 && errno != EAGAIN)
+            log_error("the observer's eventfd failed");
         if (!atomic_load(&o->stop))
             look(o);
     }
