@@ -16,8 +16,15 @@
 #include "driver/qemu/platform.h"
 #include "driver/qemu/session.h"
 
-/* How long after a reset the firmware's own one is waited for. */
-enum { FIRMWARE_RESET_MS = 2000 };
+/* After a reset the firmware resets once more, by itself, when its process has used 30 to 50 ms of
+ * CPU time (SeaBIOS under TCG). That time is counted instead of the clock's, since a loaded host
+ * may not run it for seconds; the clock bounds the wait for a guest that sleeps. */
+enum {
+    FIRMWARE_CPU_MS = 500,
+    FIRMWARE_ASLEEP_MS = 10 * 1000,
+    FIRMWARE_LOOK_MS = 50,
+    FIRMWARE_RESETS_MAX = 8,
+};
 
 /* ---- pause and unpause ---- */
 
@@ -140,18 +147,39 @@ static int await_reset(struct session *s, bool by_guest, const struct op *op, st
     }
 }
 
+/* Waits until the firmware's resets are over. It may ask for several, and one that comes late
+ * begins its boot once more, so each begins the wait again; more than a few are a guest that goes
+ * round. Not to be cancelled: the guest was reset, there is no way back. */
+static int firmware_settles(struct session *s, pid_t pid, struct err *e)
+{
+    uint64_t used_ns = proc_cpu_ns(pid);
+    int64_t since_ms = clock_mono_ms();
+    struct err late;
+
+    for (int resets = 0; resets < FIRMWARE_RESETS_MAX;) {
+        struct op look = op_within(FIRMWARE_LOOK_MS);
+        if (await_reset(s, true, &look, &late) == 0) {
+            used_ns = proc_cpu_ns(pid);
+            since_ms = clock_mono_ms();
+            resets++;
+        } else if (late.code != ERR_TIMED_OUT) {
+            *e = late;
+            return -1;
+        } else if (proc_cpu_ns(pid) - used_ns > FIRMWARE_CPU_MS * UINT64_C(1000000) ||
+                   clock_mono_ms() - since_ms > FIRMWARE_ASLEEP_MS) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
 /* Back to reboot=shutdown. The firmware, when it finds that it has run before, resets the machine
  * once more by itself, early in its boot; that is not the guest's reboot and has to pass first. It
  * does not always come, so the wait for it ends in either case. */
-static int end_reboots(struct session *s, const struct op *op, struct err *e)
+static int end_reboots(struct session *s, pid_t pid, struct err *e)
 {
-    struct op step = op_narrow(op, FIRMWARE_RESET_MS);
-    struct err late;
-
-    if (await_reset(s, true, &step, &late) < 0 && late.code != ERR_TIMED_OUT) {
-        *e = late;
+    if (firmware_settles(s, pid, e) < 0)
         return -1;
-    }
     struct op after = op_within(QMP_COMMAND_MS);
     return set_reboot_action(s, "shutdown", &after, e);
 }
@@ -169,7 +197,7 @@ static int reset(struct session *s, const struct op *op, struct err *e)
         await_reset(s, false, &step, e) < 0 || qmp_run(&s->qmp, "cont", NULL, &step, NULL, e) < 0)
         return -1;
     folder_unmark(s->dirfd, FOLDER_HELD);
-    return meta.reboots ? 0 : end_reboots(s, op, e);
+    return meta.reboots ? 0 : end_reboots(s, meta.pid, e);
 }
 
 int life_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
