@@ -52,6 +52,7 @@ struct conf_disk {
     enum conf_format format; /* always explicit: raw unless written otherwise */
     bool read_only;
     bool cdrom;
+    uint64_t create_mib; /* reeve_disk_create: made with that size when it is missing; 0: never */
     /* Xen's */
     char *backend, *script; /* script: the target is for it to understand */
     enum conf_backendtype backendtype;
@@ -95,9 +96,10 @@ struct conf {
     bool vnc;
     enum conf_action on_poweroff, on_reboot, on_crash, on_watchdog, on_soft_reset;
     /* reeve_ keys */
-    enum conf_machine machine; /* reeve_machine = "pc" | "q35" | "microvm" */
-    enum conf_accel accel;     /* reeve_accel = "auto" | "kvm" | "tcg" */
-    bool autostart;            /* reeve_autostart */
+    enum conf_machine machine;       /* reeve_machine = "pc" | "q35" | "microvm" */
+    enum conf_accel accel;           /* reeve_accel = "auto" | "kvm" | "tcg" */
+    bool autostart;                  /* reeve_autostart */
+    struct conf_strings disk_create; /* reeve_disk_create, as written; read into disks */
     /* by subject */
     struct conf_general general;
     struct conf_cpu cpu;

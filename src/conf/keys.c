@@ -129,6 +129,10 @@ static const struct key rows[] = {
      .help = "Machine that QEMU is"},
     {"reeve_accel", &keys_word, KEYS_AT(accel), .words = accels, .def = "auto", .acts = KEYS_NOT_ON_XEN,
      .help = "How QEMU runs the guest's code; auto is KVM where it is proved to work, else TCG"},
+    {"reeve_disk_create", &keys_disk_create, KEYS_AT(disk_create), .acts = KEYS_NOT_ON_XEN,
+     .example = "['xvda=20G']",
+     .help = "Sizes of disks that a start makes, empty, when their files are missing: VDEV=SIZE, in "
+             "MiB or with M, G or T"},
     {"reeve_autostart", &keys_bool, KEYS_AT(autostart), .def = "0", .acts = KEYS_EVERYWHERE,
      .help = "Start the domain when the host has started"},
 };

@@ -103,6 +103,7 @@ int keys_driver_of(const char *name);
 extern const struct keys_type keys_name, keys_uuid, keys_string, keys_text, keys_number, keys_mib;
 extern const struct keys_type keys_bool, keys_word, keys_builder, keys_order, keys_serial;
 extern const struct keys_type keys_bios, keys_bios_old, keys_disk, keys_vif;
+extern const struct keys_type keys_disk_create; /* its row is after that of disk */
 /* Members: enum conf_flag, struct conf_number, enum (0 is unset), struct conf_strings. */
 extern const struct keys_type keys_flag, keys_whole, keys_choice, keys_list, keys_words, keys_args,
     keys_pick;

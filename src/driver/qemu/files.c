@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/disk_make.h"
 #include "driver/qemu/folder.h"
 #include "driver/qemu/tap.h"
 
@@ -151,8 +152,43 @@ static int check_qcow2(int fd, const char *path, struct err *e)
     return set_key(e, "disk");
 }
 
-static int open_disk(const struct launch *l, struct launch_disk *disk, struct files *files,
-                     struct err *e)
+/* Of a disk that the config wants made: 1 when it is still to be, 0 when it is there. A saved
+ * guest's disk is never made anew. */
+static int to_be_made(const struct launch *l, const struct conf_disk *conf, const char *path,
+                      struct err *e)
+{
+    struct stat st;
+
+    if (conf->create_mib == 0)
+        return 0;
+    if (stat(path, &st) < 0)
+        return errno == ENOENT && !l->args->platform;
+    if (!S_ISBLK(st.st_mode))
+        return 0;
+    err_set(e, ERR_BAD_CONFIG,
+            "reeve_disk_create: %s is a block device, which has the size it has; leave %s out",
+            path, conf->vdev);
+    return set_key(e, "reeve_disk_create");
+}
+
+/* Makes a disk that the config wants made; with `check` it only says whether it could be. */
+static int make_disk(const struct conf_disk *conf, const char *path, bool check,
+                     struct launch_disk *disk, struct files *files, struct err *e)
+{
+    int fd = -1;
+
+    if ((check ? disk_make_check(path, e)
+               : disk_make(path, conf->format, conf->create_mib << 20, &fd, e)) < 0) {
+        err_wrap(e, "reeve_disk_create");
+        return set_key(e, "reeve_disk_create");
+    }
+    if (!check)
+        disk->fd = files_add(files, fd);
+    return 0;
+}
+
+static int open_disk(const struct launch *l, struct launch_disk *disk, bool check,
+                     struct files *files, struct err *e)
 {
     const struct conf_disk *conf = disk->conf;
     struct stat st;
@@ -160,6 +196,9 @@ static int open_disk(const struct launch *l, struct launch_disk *disk, struct fi
     if (!conf->target)
         return 0;
     AUTO_FREE char *path = fs_join(l->args->directory, conf->target);
+    int make = to_be_made(l, conf, path, e);
+    if (make != 0)
+        return make < 0 ? -1 : make_disk(conf, path, check, disk, files, e);
     int flags = conf->read_only || conf->cdrom ? O_RDONLY : O_RDWR;
     AUTO_CLOSE int fd = open_image("disk", path, flags, &st, e);
     if (fd < 0 || (conf->format == CONF_QCOW2 && check_qcow2(fd, path, e) < 0))
@@ -243,7 +282,7 @@ static int open_users(const struct driver_handle *h, struct launch *l, bool chec
         open_kernel(h, l, "ramdisk", conf->ramdisk, check, files, &l->ramdisk, e) < 0)
         return -1;
     for (size_t i = 0; i < l->disk_count; i++)
-        if (open_disk(l, &l->disks[i], files, e) < 0)
+        if (open_disk(l, &l->disks[i], check, files, e) < 0)
             return -1;
     for (size_t i = 0; i < l->serial_count; i++)
         if (open_serial(l, &l->serials[i], check, files, e) < 0)
