@@ -191,11 +191,11 @@ int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd, str
                      steps[failure.step]);
 }
 
-/* The fields of proc(5) stat after the command name, which may hold blanks and brackets itself:
- * ret[0] is field 3, the state. False when there is no such process. */
-enum { STAT_STATE = 0, STAT_UTIME = 11, STAT_STIME = 12, STAT_START = 19, STAT_FIELDS = 20 };
+/* The fields of proc(5) stat after the command name, which may hold blanks and brackets itself, and
+ * the state, which is no number: ret[1] is field 4. False when there is no such process. */
+enum { STAT_UTIME = 11, STAT_STIME = 12, STAT_START = 19, STAT_FIELDS = 20 };
 
-static bool read_stat(pid_t pid, char *state, uint64_t ret[STAT_FIELDS])
+static bool read_stat(pid_t pid, uint64_t ret[STAT_FIELDS])
 {
     char path[32], text[1024];
 
@@ -208,9 +208,8 @@ static bool read_stat(pid_t pid, char *state, uint64_t ret[STAT_FIELDS])
         return false;
     text[n] = '\0';
     char *at = strrchr(text, ')');
-    if (!at || at[1] != ' ')
+    if (!at || at[1] != ' ' || at[2] == '\0')
         return false;
-    *state = at[2];
     at += 3;
     for (size_t i = 1; i < STAT_FIELDS; i++)
         ret[i] = (uint64_t)strtoll(at, &at, 10);
@@ -220,38 +219,18 @@ static bool read_stat(pid_t pid, char *state, uint64_t ret[STAT_FIELDS])
 uint64_t proc_start(pid_t pid)
 {
     uint64_t fields[STAT_FIELDS];
-    char state;
 
-    if (!read_stat(pid, &state, fields) || state == 'Z' || state == 'X')
-        return 0;
-    return fields[STAT_START];
+    return read_stat(pid, fields) ? fields[STAT_START] : 0;
 }
 
 uint64_t proc_cpu_ns(pid_t pid)
 {
     uint64_t fields[STAT_FIELDS];
     long hz = sysconf(_SC_CLK_TCK);
-    char state;
 
-    if (hz <= 0 || !read_stat(pid, &state, fields))
+    if (hz <= 0 || !read_stat(pid, fields))
         return 0;
     return (fields[STAT_UTIME] + fields[STAT_STIME]) * (UINT64_C(1000000000) / (uint64_t)hz);
-}
-
-int proc_open(pid_t pid, uint64_t start, int *ret_pidfd, struct err *e)
-{
-    AUTO_CLOSE int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
-
-    if (pidfd < 0)
-        return err_set(e, ERR_FAILED, "process %d is gone", (int)pid);
-    /* Asked after the pidfd is held, so that the answer is about the process it holds. */
-    uint64_t now = proc_start(pid);
-    if (now == 0)
-        proc_reap(pidfd);
-    if (now == 0 || (start != 0 && now != start))
-        return err_set(e, ERR_FAILED, "process %d is gone", (int)pid);
-    *ret_pidfd = TAKE_FD(pidfd);
-    return 0;
 }
 
 void proc_reap(int pidfd)
@@ -261,9 +240,7 @@ void proc_reap(int pidfd)
     waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
 }
 
-enum { TERM_AGAIN_MS = 100 };
-
-/* Waits for its end. A pidfd is readable once the process is a zombie. */
+/* Waits for its end. A pidfd is readable once the last thread has ended, zombie or not. */
 static bool ended_within(int pidfd, int64_t ms)
 {
     struct pollfd fd = {.fd = pidfd, .events = POLLIN};
@@ -277,6 +254,26 @@ static bool ended_within(int pidfd, int64_t ms)
             return false;
     }
 }
+
+int proc_open(pid_t pid, uint64_t start, int *ret_pidfd, struct err *e)
+{
+    AUTO_CLOSE int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+
+    if (pidfd < 0)
+        return err_set(e, ERR_FAILED, "process %d is gone", (int)pid);
+    /* Asked after the pidfd is held, so that the answer is about the process it holds. Its state
+     * in proc(5) would be the first thread's, and one that lives longer holds disks and taps. */
+    uint64_t now = proc_start(pid);
+    bool ended = ended_within(pidfd, 0);
+    if (ended)
+        proc_reap(pidfd);
+    if (ended || now == 0 || (start != 0 && now != start))
+        return err_set(e, ERR_FAILED, "process %d is gone", (int)pid);
+    *ret_pidfd = TAKE_FD(pidfd);
+    return 0;
+}
+
+enum { TERM_AGAIN_MS = 100 };
 
 /* Sends sig, again every TERM_AGAIN_MS, until the process has ended (1) or the time is over (0). */
 static int end_by(int pidfd, int sig, int64_t ms, struct err *e)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -245,13 +248,55 @@ static void test_zombie_is_gone(void **state)
     close(out);
     end.fd = pidfd;
     assert_int_equal(poll(&end, 1, PATIENCE_MS), 1);
-    assert_int_equal(proc_start(pid), 0);
     assert_int_equal(proc_open(pid, 0, &again, &e), -1);
+    assert_int_equal(proc_start(pid), 0);
     /* and it has been reaped on the way */
     assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
     proc_reap(pidfd);
     close(pidfd);
+}
+
+static void *live_on(void *arg)
+{
+    pause();
+    return arg;
+}
+
+/* proc(5) calls such a process a zombie, and it still holds its files. */
+static void test_lives_while_a_thread_does(void **state)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    int64_t deadline = clock_mono_ms() + PATIENCE_MS;
+    AUTO_FREE char *path = NULL;
+    char text[256] = "";
+    int pidfd;
+    struct err e;
+
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, live_on, NULL) == 0)
+            syscall(SYS_exit, 0); /* of this thread alone */
+        _exit(1);
+    }
+    assert_true(pid > 0);
+    path = x_asprintf("/proc/%d/stat", (int)pid);
+    while (!strstr(text, ") Z ") && clock_mono_ms() < deadline) {
+        FILE *f = fopen(path, "re");
+        assert_non_null(f);
+        assert_non_null(fgets(text, sizeof text, f));
+        fclose(f);
+        nanosleep(&moment, NULL);
+    }
+    assert_non_null(strstr(text, ") Z "));
+    if (proc_open(pid, proc_start(pid), &pidfd, &e) < 0)
+        fail_msg("%s", e.msg);
+    if (proc_end(pidfd, 0, PATIENCE_MS, &e) < 0)
+        fail_msg("%s", e.msg);
+    close(pidfd);
+    assert_int_equal(proc_open(pid, 0, &pidfd, &e), -1);
 }
 
 static void test_counts_cpu(void **state)
@@ -311,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_missing_program),
         cmocka_unit_test(test_start_tells_processes_apart),
         cmocka_unit_test(test_zombie_is_gone),
+        cmocka_unit_test(test_lives_while_a_thread_does),
         cmocka_unit_test(test_counts_cpu),
         cmocka_unit_test(test_ends_by_term),
         cmocka_unit_test(test_ends_by_kill),
