@@ -31,6 +31,8 @@ static struct {
     {"resume.committed", NOTHING}, /* the store says running, the spent image is still there */
     {"destroy.intent",   NOTHING}, /* the job is in the store, the guest exists */
     {"destroy.gone",     NOTHING}, /* the guest is gone, the store does not know it */
+    {"change.intent",    NOTHING}, /* the job is in the store, guest and record are as before */
+    {"change.live",      NOTHING}, /* the guest has it, the store does not know it */
     {"store.commit",     NOTHING}, /* before a group commit */
 };
 static bool armed;

@@ -28,6 +28,7 @@ static const struct {
     {OPT_DRY_RUN,    "dry_run"   },
     {OPT_DESTROY,    "destroy"   },
     {OPT_CHECKPOINT, "checkpoint"},
+    {OPT_NEXT_BOOT,  "next_boot" },
 };
 
 json_t *change_args(const struct command *cmd, struct err *e)
@@ -331,6 +332,16 @@ int change_all(struct command *cmd, struct change *items, size_t count, bool lis
         if (exit_of(&items[i]) != 0)
             return exit_of(&items[i]);
     return 0;
+}
+
+int change_one(struct command *cmd, const char *domain, json_t *args, struct err *e)
+{
+    struct change item = {.target = domain, .args = args};
+
+    json_set_string(args, "domain", domain);
+    int result = change_all(cmd, &item, 1, false, e);
+    change_finish(&item, 1);
+    return result;
 }
 
 void change_finish(struct change *items, size_t count)

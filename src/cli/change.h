@@ -33,6 +33,9 @@ json_t *change_args(const struct command *cmd, struct err *e) MUST_CHECK;
 int change_all(struct command *cmd, struct change *items, size_t count, bool list,
                struct err *e) MUST_CHECK;
 
+/* One request about one domain; takes args over. As change_all. */
+int change_one(struct command *cmd, const char *domain, json_t *args, struct err *e) MUST_CHECK;
+
 void change_finish(struct change *items, size_t count);
 
 #endif

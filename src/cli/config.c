@@ -10,16 +10,6 @@
 #include "cli/change.h"
 #include "cli/run.h"
 
-static int change_one(struct command *cmd, const char *domain, json_t *args, struct err *e)
-{
-    struct change item = {.target = domain, .args = args};
-
-    json_set_string(args, "domain", domain);
-    int result = change_all(cmd, &item, 1, false, e);
-    change_finish(&item, 1);
-    return result;
-}
-
 int run_rename(struct command *cmd, struct err *e)
 {
     const struct options *o = &cmd->options;

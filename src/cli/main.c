@@ -94,8 +94,8 @@ static int run(struct command *cmd, char *const *argv, int count, struct err *e)
     }
     if (cmd->format == PRINT_CSV && !cmd->row->csv)
         return err_set(e, ERR_BAD_REQUEST,
-                       "%s prints no table: --format csv is for list, log and "
-                       "jobs",
+                       "%s prints no table: --format csv is for the verbs that "
+                       "list",
                        cmd->row->name);
     if (check_operands(cmd->row, o->operand_count, e) < 0)
         return -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,4 +189,53 @@ int options_job(const char *text, int64_t *ret_job, struct err *e)
                    "%s is no job: jobs are written job:7 (reeve jobs lists "
                    "them)",
                    shown.data ? shown.data : "\"\"");
+}
+
+int options_size(const char *text, int64_t *ret_kib, struct err *e)
+{
+    enum { KIB = 1024, MIB = 1024 * KIB, DIGITS_MAX = 12 };
+    static const struct {
+        char letter;
+        int64_t bytes;
+    } units[] = {
+        {'b', 1                 },
+        {'k', KIB               },
+        {'m', MIB               },
+        {'g', (int64_t)KIB * MIB},
+        {'t', (int64_t)MIB * MIB}
+    };
+    size_t digits = strspn(text, "0123456789");
+    int64_t unit = text[digits] == '\0' ? MIB : 0;
+    AUTO_STR struct str shown = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (text[digits] && tolower((unsigned char)text[digits]) == units[i].letter &&
+            text[digits + 1] == '\0')
+            unit = units[i].bytes;
+    str_add(&shown, "");
+    str_add_escaped(&shown, text, strlen(text));
+    int64_t count = digits <= DIGITS_MAX ? strtoll(text, NULL, 10) : 0;
+    if (digits == 0 || digits > DIGITS_MAX || unit == 0 || count > INT64_MAX / 2 / unit)
+        return err_set(
+            e, ERR_BAD_REQUEST,
+            "\"%s\" is no size: give MiB, or a number with k, m, g or t, as in 512 or 2g",
+            shown.data);
+    if (count == 0 || count * unit % MIB != 0)
+        return err_set(e, ERR_BAD_REQUEST, "\"%s\" is not a whole number of MiB, 1 or more",
+                       shown.data);
+    *ret_kib = count * unit / KIB;
+    return 0;
+}
+
+int options_number(const char *text, const char *what, int64_t *ret, struct err *e)
+{
+    AUTO_STR struct str shown = {0};
+
+    if (options_digits(text) && strlen(text) <= 9) {
+        *ret = strtoll(text, NULL, 10);
+        return 0;
+    }
+    str_add(&shown, "");
+    str_add_escaped(&shown, text, strlen(text));
+    return err_set(e, ERR_BAD_REQUEST, "\"%s\" is no %s: give a number", shown.data, what);
 }

@@ -26,6 +26,7 @@ enum opt {
     OPT_FORMAT,
     OPT_HELP,
     OPT_LONG,
+    OPT_NEXT_BOOT,
     OPT_NO_WAIT,
     OPT_PAUSED,
     OPT_QUIET,
@@ -72,6 +73,14 @@ int options_seconds(const char *text, int64_t *ret_ms, struct err *e) MUST_CHECK
 
 /* Reads "job:7" or "7". Sets ERR_BAD_REQUEST. */
 int options_job(const char *text, int64_t *ret_job, struct err *e) MUST_CHECK;
+
+/* Reads a size as xl does: "512" and "512m" are MiB, "2g", "1t", "2048k" and "...b" as they say;
+ * whole MiB, at least 1. Sets ERR_BAD_REQUEST. */
+int options_size(const char *text, int64_t *ret_kib, struct err *e) MUST_CHECK;
+
+/* Reads a whole number of at most 9 digits; `what` names it in the message. Sets
+ * ERR_BAD_REQUEST. */
+int options_number(const char *text, const char *what, int64_t *ret, struct err *e) MUST_CHECK;
 
 /* True for one or more decimal digits. */
 bool options_digits(const char *text);

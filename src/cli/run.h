@@ -22,6 +22,11 @@ void list_column_names(struct str *to);
 verb_run run_rename; /* config.c */
 verb_run run_autostart;
 
+verb_run run_memory; /* resources.c: mem-set, mem-max */
+verb_run run_vcpu_set;
+verb_run run_vcpu_pin;
+verb_run run_vcpu_list;
+
 verb_run run_log; /* log.c */
 
 verb_run run_jobs; /* jobs.c */

@@ -105,6 +105,18 @@ static const struct option_row doctor_options[] = {
     {OPT_REPAIR, 0, "repair", NULL, "put right what can be"},
     {0},
 };
+#define NEXT_BOOT                                                                                  \
+    {OPT_NEXT_BOOT, 0, "next-boot", NULL, "change the stored config alone: it acts at the next boot"}
+
+static const struct option_row next_boot_options[] = {
+    NEXT_BOOT,
+    {0},
+};
+static const struct option_row guest_options[] = {
+    NEXT_BOOT,
+    {OPT_TIMEOUT, 0, "timeout", "SECONDS", "how long the guest may take (60)"},
+    {0},
+};
 static const struct option_row help_options[] = {
     {OPT_BASH,  0, "bash",  NULL, "print the completion for bash"},
     {OPT_SCDOC, 0, "scdoc", NULL, "print the manual's list of verbs"},
@@ -220,9 +232,33 @@ static const struct verb_row rows[] = {
     {.name = "help", .operands = "[VERB]", .min = 0, .max = 1, .options = help_options,
      .kind = KIND_READS, .help = "the verbs, or all about one", .run = run_help},
     LATER("config", "show|edit|set|history|diff DOMAIN [key=value ...]", "the config of a domain"),
-    LATER("mem-set", "DOMAIN SIZE", "the memory of a domain"),
-    LATER("mem-max", "DOMAIN SIZE", "the most memory of a domain"),
-    LATER("vcpu-set", "DOMAIN N", "the virtual CPUs of a domain"),
+    {.name = "mem-set", .elsewhere = "setmem", .operands = "DOMAIN SIZE", .min = 2, .max = 2,
+     .options = guest_options, .kind = KIND_CHANGES, .doing = "changing the memory of",
+     .help = "give a domain more or less memory, at most its mem-max",
+     .text = "SIZE is in MiB, or has a suffix: 512, 512m, 2g. A guest that lives changes and the "
+             "stored config with it; the answer says what the guest has then. One that does not "
+             "follow in time gets back what it had (exit 5), and nothing is stored.",
+     .run = run_memory},
+    {.name = "mem-max", .elsewhere = "setmaxmem", .operands = "DOMAIN SIZE", .min = 2, .max = 2,
+     .options = next_boot_options, .kind = KIND_CHANGES, .doing = "changing",
+     .help = "store the most memory that mem-set may give; acts at the next boot",
+     .run = run_memory},
+    {.name = "vcpu-set", .elsewhere = "setvcpus", .operands = "DOMAIN N", .min = 2, .max = 2,
+     .options = guest_options, .kind = KIND_CHANGES, .doing = "changing the vcpus of",
+     .help = "give a domain more or fewer virtual CPUs, at most its maxvcpus",
+     .text = "A guest that lives changes and the stored config with it. A guest may have to switch "
+             "new ones on, and may refuse to give one up: then all is as before.",
+     .run = run_vcpu_set},
+    {.name = "vcpu-pin", .elsewhere = "vcpupin", .operands = "DOMAIN VCPU|all CPUS", .min = 3,
+     .max = 3, .kind = KIND_CHANGES, .doing = "pinning",
+     .help = "say which CPUs of the host a virtual CPU may run on",
+     .text = "CPUS is all, or numbers and ranges as in 0-3,^1. It holds until the domain ends and "
+             "is not stored.",
+     .run = run_vcpu_pin},
+    {.name = "vcpu-list", .elsewhere = "vcpuinfo vcpucount", .operands = "[DOMAIN ...]", .min = 0,
+     .max = -1, .kind = KIND_READS, .csv = true,
+     .help = "the virtual CPUs: which there are, where they run, what they have used",
+     .text = "Without a DOMAIN those of every domain that lives.", .run = run_vcpu_list},
     LATER("block-attach", "DOMAIN ...", "add a disk"),
     LATER("block-detach", "DOMAIN ...", "take a disk away"),
     LATER("block-list", "DOMAIN ...", "the disks of a domain"),
@@ -235,8 +271,6 @@ static const struct verb_row rows[] = {
     LATER("sysrq", "DOMAIN KEY", "send a magic system request"),
     LATER("trigger", "DOMAIN EVENT", "send an event like NMI"),
     LATER("vncviewer", "DOMAIN", "open the screen of a domain"),
-    LATER("vcpu-list", "[DOMAIN ...]", "the virtual CPUs"),
-    LATER("vcpu-pin", "DOMAIN ...", "bind virtual CPUs to CPUs"),
     LATER("image", "info|verify|export|import ...", "save images"),
     LATER("top", "", "the domains by use, live"),
     HOST("dmesg", "the hypervisor's messages"),

@@ -5,8 +5,9 @@
  * Threads. `list` and `watch` are called by the observer thread alone, one at a time. Every other
  * call runs on a job thread (console: a job thread too); calls on different domains run at the
  * same time, calls on one domain never do, except `destroy`, which may come while an abandoned
- * call on the same domain still hangs. No call may run on the event loop. Each fails with a
- * struct err or does what it says; where it says "nothing has changed", that is tested. */
+ * call on the same domain still hangs, and `stats` and `vcpu_list`, which only look: a job may
+ * begin while a worker thread is in one of them. No call may run on the event loop. Each fails
+ * with a struct err or does what it says; where it says "nothing has changed", that is tested. */
 #ifndef CORE_DRIVER_H
 #define CORE_DRIVER_H
 

@@ -221,6 +221,7 @@ static const struct {
     {VERB_TRIGGER,   offsetof(struct driver, trigger)  },
     {VERB_MEM_SET,   offsetof(struct driver, memory)   },
     {VERB_VCPU_SET,  offsetof(struct driver, vcpus)    },
+    {VERB_VCPU_PIN,  offsetof(struct driver, vcpu_pin) },
     {VERB_ATTACH,    offsetof(struct driver, attach)   },
     {VERB_DETACH,    offsetof(struct driver, detach)   },
 };

@@ -36,6 +36,8 @@ void job_args_finish(struct job_args *args)
     free(args->name);
     free(args->directory);
     free(args->macs);
+    free(args->live_config);
+    free(args->live_macs);
     *args = (struct job_args){0};
 }
 
@@ -51,6 +53,7 @@ void job_unref(struct job *j)
     free(j->rec.intent_path);
     free(j->rec.error);
     free(j->message);
+    json_decref(j->details);
     free(j->warnings);
     if (j->console_fd >= 0)
         close(j->console_fd);

@@ -4,6 +4,7 @@
 #ifndef CORE_JOB_H
 #define CORE_JOB_H
 
+#include <jansson.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -20,12 +21,18 @@ struct job_args {
     bool destroy;
     bool checkpoint;
     char *file;   /* save, restore: absolute path */
-    char *config; /* new --replace: with directory and macs; restore: with its overrides;
-                     rename, config-set: the text with the change in it */
-    char *name;   /* rename */
+    char *config; /* new --replace: with directory and macs; restore: with its overrides; rename,
+                     config-set and those of resources.c: the text with the change in it */
+    char *name;   /* rename: the new name; block-, network-, cd-: the device's */
     char *directory;
     char *macs;
-    int64_t timeout_ms; /* shutdown, reboot; 0: none given */
+    bool next_boot;                /* those of resources.c: the stored config alone */
+    char *live_config, *live_macs; /* likewise, where the record has those: with the change */
+    uint64_t memory_kib;           /* mem-set, mem-max */
+    unsigned vcpus;                /* vcpu-set */
+    int vcpu;                      /* vcpu-pin, trigger; -1: all */
+    cpu_set_t cpus;                /* vcpu-pin */
+    int64_t timeout_ms;            /* shutdown, reboot; 0: none given */
     struct fs_user user;
 };
 
@@ -38,6 +45,9 @@ struct job_kind {
     int64_t limit_ms; /* the deadline of the whole job; 0: args.timeout_ms or none */
 };
 const struct job_kind *job_kind_of(enum verb verb); /* NULL when no job does that verb */
+/* Of the word that names it: "block-attach" and "network-attach" are one verb of the table. NULL
+ * when there is none. */
+const struct job_kind *job_kind_named(const char *name);
 
 /* saving.c: the rows' functions for images. */
 int saving_save(struct job *j, struct err *e) MUST_CHECK;
@@ -48,6 +58,19 @@ int saving_restore(struct job *j, struct err *e) MUST_CHECK;
 /* resources.c */
 int resources_rename(struct job *j, struct err *e) MUST_CHECK;
 int resources_config_set(struct job *j, struct err *e) MUST_CHECK;
+int resources_mem_set(struct job *j, struct err *e) MUST_CHECK;
+int resources_mem_max(struct job *j, struct err *e) MUST_CHECK;
+int resources_vcpu_set(struct job *j, struct err *e) MUST_CHECK;
+int resources_vcpu_pin(struct job *j, struct err *e) MUST_CHECK;
+
+/* resources_cut.c: the intent of a change of guest and config: what has the guest when it is done
+ * (members memory_kib; vcpus; kind, device and there; or medium), and the record's new texts. Text
+ * of the caller's. */
+char *resources_intent(const struct job *j, json_t *what);
+/* At start, of a job that was cut with it: record and guest are made to agree, the record by taking
+ * the change when the guest has it. *ret_note is what they still differ in, or NULL; owned by the
+ * caller. Blocks. */
+void resources_cut(struct engine *g, struct domain *d, const char *intent, char **ret_note);
 
 /* steps.c, shared with saving.c and resources.c. What a driver builds from: j->conf and these; the
  * words of macs are in *ret_macs, one block to be freed. */
@@ -95,11 +118,12 @@ struct job {
     struct op op;
     int thread_result; /* what the steps ended with; not taken from an abandoned job */
     struct err thread_err;
-    bool gone;      /* the record is to be dropped */
-    bool changed;   /* r or seen/obs are to be taken even on failure */
-    int console_fd; /* opened for the host; -1 */
-    char *message;  /* owned; one line about what was done, or NULL for the standard */
-    char *warnings; /* owned; lines; NULL */
+    bool gone;       /* the record is to be dropped */
+    bool changed;    /* r or seen/obs are to be taken even on failure */
+    int console_fd;  /* opened for the host; -1 */
+    char *message;   /* owned; one line about what was done, or NULL for the standard */
+    char *warnings;  /* owned; lines; NULL */
+    json_t *details; /* owned; members for the answer beside the domain; NULL */
 
     /* Written by the job thread, read by the loop. */
     _Atomic uint64_t done_bytes;

@@ -269,6 +269,9 @@ static const struct row rows[] = {
     {VERB_VCPU_SET,  ST_RUNNING,   ANY,       STAYS},
     {VERB_VCPU_SET,  ST_PAUSED,    ANY,       STAYS},
 
+    {VERB_VCPU_PIN,  ST_RUNNING,   ANY,       STAYS},
+    {VERB_VCPU_PIN,  ST_PAUSED,    ANY,       STAYS},
+
     {VERB_ATTACH,    ST_HALTED,    ANY,       STORED},
     {VERB_ATTACH,    ST_RUNNING,   ANY,       STAYS},
     {VERB_ATTACH,    ST_PAUSED,    ANY,       STAYS},
@@ -357,6 +360,8 @@ static const struct {
     WORDS(VERB_MEM_SET, VERB_MEM_SET, "set the memory of", "mem-set with the old size undoes it"),
     WORDS(VERB_VCPU_SET, VERB_VCPU_SET, "set the vcpus of",
           "vcpu-set with the old number undoes it"),
+    WORDS(VERB_VCPU_PIN, VERB_VCPU_PIN, "pinned the vcpus of",
+          "it holds until the domain ends; vcpu-pin with all lifts it"),
     WORDS(VERB_ATTACH, VERB_DETACH, "attached to", "detach takes it out again"),
     WORDS(VERB_DETACH, VERB_ATTACH, "detached from", "attach puts it back"),
     WORDS(VERB_MEM_MAX, VERB_MEM_MAX, "set the memory limit of",

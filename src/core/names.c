@@ -11,15 +11,16 @@ static const char *const states[ST_N] = {
 };
 
 static const char *const verbs[VERB_N] = {
-    [VERB_NEW] = "new",         [VERB_ADOPT] = "adopt",         [VERB_START] = "start",
-    [VERB_CREATE] = "create",   [VERB_PAUSE] = "pause",         [VERB_UNPAUSE] = "unpause",
-    [VERB_SAVE] = "save",       [VERB_RESTORE] = "restore",     [VERB_SUSPEND] = "suspend",
-    [VERB_RESUME] = "resume",   [VERB_DISCARD] = "discard",     [VERB_REBOOT] = "reboot",
-    [VERB_RESET] = "reset",     [VERB_SHUTDOWN] = "shutdown",   [VERB_DESTROY] = "destroy",
-    [VERB_DELETE] = "delete",   [VERB_DUMP_CORE] = "dump-core", [VERB_RENAME] = "rename",
-    [VERB_MEM_SET] = "mem-set", [VERB_VCPU_SET] = "vcpu-set",   [VERB_ATTACH] = "attach",
-    [VERB_DETACH] = "detach",   [VERB_MEM_MAX] = "mem-max",     [VERB_CONFIG_SET] = "config-set",
-    [VERB_SYSRQ] = "sysrq",     [VERB_TRIGGER] = "trigger",     [VERB_CONSOLE] = "console",
+    [VERB_NEW] = "new",           [VERB_ADOPT] = "adopt",         [VERB_START] = "start",
+    [VERB_CREATE] = "create",     [VERB_PAUSE] = "pause",         [VERB_UNPAUSE] = "unpause",
+    [VERB_SAVE] = "save",         [VERB_RESTORE] = "restore",     [VERB_SUSPEND] = "suspend",
+    [VERB_RESUME] = "resume",     [VERB_DISCARD] = "discard",     [VERB_REBOOT] = "reboot",
+    [VERB_RESET] = "reset",       [VERB_SHUTDOWN] = "shutdown",   [VERB_DESTROY] = "destroy",
+    [VERB_DELETE] = "delete",     [VERB_DUMP_CORE] = "dump-core", [VERB_RENAME] = "rename",
+    [VERB_MEM_SET] = "mem-set",   [VERB_VCPU_SET] = "vcpu-set",   [VERB_ATTACH] = "attach",
+    [VERB_DETACH] = "detach",     [VERB_MEM_MAX] = "mem-max",     [VERB_CONFIG_SET] = "config-set",
+    [VERB_SYSRQ] = "sysrq",       [VERB_TRIGGER] = "trigger",     [VERB_CONSOLE] = "console",
+    [VERB_VCPU_PIN] = "vcpu-pin",
 };
 
 /* Command words that share another verb's rows in the lifecycle table. */

@@ -41,6 +41,7 @@ enum verb {
     VERB_RENAME,
     VERB_MEM_SET,
     VERB_VCPU_SET,
+    VERB_VCPU_PIN,
     VERB_ATTACH, /* block-attach, network-attach, cd-insert */
     VERB_DETACH, /* block-detach, network-detach, cd-eject */
     VERB_MEM_MAX,

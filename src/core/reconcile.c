@@ -70,6 +70,7 @@ void reconcile_gone(struct engine *g, struct domain *d, enum reason reason)
     struct store_batch *b;
 
     d->r->wanted = d->r->image.path ? ST_SUSPENDED : ST_HALTED;
+    record_forget_live(d->r);
     g->host.console_end(g->host.arg, d->r->uuid);
     if (d->r->managed) {
         set_reason(d, engine_state(g, d), reason, NULL);

@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
+#include "base/attr.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 struct record *record_new(void)
 {
@@ -23,6 +25,9 @@ struct record *record_copy(const struct record *r)
     copy->config = x_strdup(r->config);
     copy->directory = x_strdup(r->directory);
     copy->macs = x_strdup(r->macs);
+    copy->live_config = x_strdup(r->live_config);
+    copy->live_directory = x_strdup(r->live_directory);
+    copy->live_macs = x_strdup(r->live_macs);
     copy->reason_text = x_strdup(r->reason_text);
     copy->image.path = x_strdup(r->image.path);
     copy->saved_file = x_strdup(r->saved_file);
@@ -41,10 +46,57 @@ void record_free(struct record *r)
     free(r->config);
     free(r->directory);
     free(r->macs);
+    record_forget_live(r);
     free(r->reason_text);
     free(r->image.path);
     free(r->saved_file);
     free(r);
+}
+
+const char *record_live_config(const struct record *r)
+{
+    return r->live_config ? r->live_config : r->config;
+}
+
+const char *record_live_directory(const struct record *r)
+{
+    return r->live_config ? r->live_directory : r->directory;
+}
+
+const char *record_live_macs(const struct record *r)
+{
+    return r->live_config ? r->live_macs : r->macs;
+}
+
+void record_forget_live(struct record *r)
+{
+    free(TAKE(r->live_config));
+    free(TAKE(r->live_directory));
+    free(TAKE(r->live_macs));
+}
+
+void record_set_live(struct record *r, const char *config, const char *directory, const char *macs)
+{
+    char *live[] = {x_strdup(config), x_strdup(directory), x_strdup(macs)};
+
+    record_forget_live(r);
+    if (str_eq(live[0], r->config) && str_eq(live[1], r->directory) && str_eq(live[2], r->macs)) {
+        for (size_t i = 0; i < ARRAY_LEN(live); i++)
+            free(live[i]);
+        return;
+    }
+    r->live_config = live[0];
+    r->live_directory = live[1];
+    r->live_macs = live[2];
+}
+
+void record_keep_live(struct record *r)
+{
+    if (r->live_config)
+        return;
+    r->live_config = x_strdup(r->config);
+    r->live_directory = x_strdup(r->directory);
+    r->live_macs = x_strdup(r->macs);
 }
 
 struct job_record *job_record_copy(const struct job_record *j)

@@ -30,6 +30,9 @@ struct record {
     char *directory;     /* owned; what relative paths are relative to */
     char *macs;          /* owned; drawn MACs, one a vif of the config, separated by spaces */
     struct fs_user user; /* who gave the config */
+    /* What the guest that lives was built from and has since been given, where that is not what
+     * stands above (which waits for the next boot then). Owned; all NULL when it is. */
+    char *live_config, *live_directory, *live_macs;
     /* What the user last asked for, good within one boot of the host. */
     enum state wanted;
     char boot_id[CLOCK_BOOT_ID_LEN + 1];
@@ -51,6 +54,17 @@ struct record *record_copy(const struct record *r);
 /* Why the record is as it is, for people: its own text, else the sentence of `reason`. Borrowed. */
 const char *record_why(const struct record *r, enum reason reason);
 void record_free(struct record *r); /* accepts NULL */
+
+/* What the guest that lives has. Borrowed. */
+const char *record_live_config(const struct record *r);
+const char *record_live_directory(const struct record *r);
+const char *record_live_macs(const struct record *r);
+/* Before the config of a live guest is changed for its next boot: what it has stays on record. */
+void record_keep_live(struct record *r);
+/* It is of no use any more: there is no guest, or it has what stands in the config. */
+void record_forget_live(struct record *r);
+/* What a guest was built from; forgotten when that is what stands in the config. */
+void record_set_live(struct record *r, const char *config, const char *directory, const char *macs);
 
 enum job_phase_kind { JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_INTERRUPTED };
 

@@ -26,6 +26,7 @@ struct cut {
     struct domain *d;
     char *temporary; /* owned; of an image; NULL */
     char *path;      /* owned; the image's final name; NULL */
+    char *note;      /* owned; what people should know of the outcome; NULL */
 };
 
 static bool exists(const char *path)
@@ -319,6 +320,13 @@ static void cut_setting_aside(struct cut *c)
         log_error("%s: %s", c->job->name, e.msg);
 }
 
+/* mem-set, vcpu-set, attach, detach: the guest has it and the record is to have it, or neither. */
+static void cut_changing(struct cut *c)
+{
+    if (c->d && alive(c))
+        resources_cut(c->g, c->d, c->job->intent_path, &c->note);
+}
+
 /* The guest runs on and has not powered off: what was asked of it is over. */
 static void cut_shutting_down(struct cut *c)
 {
@@ -345,6 +353,7 @@ static const struct {
     {"discarding",      cut_discarding   },
     {"setting-aside",   cut_setting_aside},
     {"shutting-down",   cut_shutting_down},
+    {"changing",        cut_changing     },
 };
 
 static void finish(struct cut *c)
@@ -370,8 +379,9 @@ static void finish(struct cut *c)
         store_put_domain(b, d->r);
     }
     AUTO_FREE char *text =
-        x_asprintf("%s was cut by the end of the daemon; %s is %s now", job->verb, job->name,
-                   d && !d->forming ? state_name(engine_state(c->g, d)) : "absent");
+        x_asprintf("%s was cut by the end of the daemon; %s is %s now%s%s", job->verb, job->name,
+                   d && !d->forming ? state_name(engine_state(c->g, d)) : "absent",
+                   c->note ? "; " : "", c->note ? c->note : "");
     log_info("%s", text);
     engine_submit(c->g, b, engine_event_new(d, job->actor, job->verb, "interrupted", text));
     if (d && d->forming)
@@ -395,6 +405,7 @@ static void recover_job(struct engine *g, const struct job_record *job)
             intents[i].recover(&c);
     finish(&c);
     free(c.temporary);
+    free(c.note);
     free(c.path);
 }
 

@@ -117,7 +117,7 @@ static int look_at_disks(struct job *j, struct image_disk **ret, size_t *ret_cou
         const struct conf_disk *disk = &j->conf->disks[i];
         if (!disk->target)
             continue;
-        AUTO_FREE char *path = fs_join(j->r->directory, disk->target);
+        AUTO_FREE char *path = fs_join(record_live_directory(j->r), disk->target);
         result = image_disk_look(path, disk->read_only, &disks[count], e);
         count += result == 0;
     }
@@ -150,9 +150,9 @@ static int write_header(struct job *j, struct image_writer *w, struct err *e)
     h.driver_version = x_strdup(REEVE_VERSION);
     str_copy(h.uuid, sizeof h.uuid, j->r->uuid);
     h.name = x_strdup(j->r->name);
-    h.config = x_strdup(j->r->config);
-    h.directory = x_strdup(j->r->directory);
-    h.macs = x_strdup(j->r->macs);
+    h.config = x_strdup(record_live_config(j->r));
+    h.directory = x_strdup(record_live_directory(j->r));
+    h.macs = x_strdup(record_live_macs(j->r));
     h.host = x_strdup(host.nodename);
     h.boot_id = x_strdup(clock_boot_id());
     int result = image_writer_header(w, &h, e);
@@ -253,7 +253,7 @@ static int save_and_let_go(struct job *j, const char *path, const struct fs_user
     struct image_writer *w = NULL;
     uint64_t size = 0;
 
-    if (steps_conf(j, j->r->config, e) < 0 || open_writer(j, path, user, &w, e) < 0)
+    if (steps_conf(j, record_live_config(j->r), e) < 0 || open_writer(j, path, user, &w, e) < 0)
         return -1;
     AUTO_FREE char *paths = x_asprintf("%s\n%s", image_writer_temporary(w), path);
     j->r->state = j->obs.state == OBS_PAUSED ? ST_PAUSED : ST_RUNNING;
@@ -462,6 +462,7 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
         steps_conf(j, h->config, e) < 0)
         return -1;
     j->args.paused = j->args.paused || h->was_paused;
+    record_set_live(j->r, h->config, h->directory, h->macs);
     if (job_commit(j, j->args.paused ? "resuming-paused" : "resuming", path, e) < 0 ||
         fault_point("resume.intent", e) < 0)
         return -1;
@@ -512,6 +513,7 @@ static int restore_from(struct job *j, struct image_reader *reader, struct err *
         return -1;
     j->args.paused = j->args.paused || h->was_paused;
     steps_now_live(j, j->args.paused ? REASON_PAUSED_BY_USER : REASON_RESTORED);
+    record_set_live(j->r, j->args.config ? j->args.config : h->config, h->directory, h->macs);
     if (job_commit(j, "starting", NULL, e) < 0 || load(j, reader, e) < 0)
         return -1;
     if (let_run(j, e) < 0)

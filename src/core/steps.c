@@ -85,6 +85,7 @@ void steps_now_ended(struct job *j, enum reason reason)
     r->wanted = ST_HALTED;
     r->reason = reason;
     free(TAKE(r->reason_text));
+    record_forget_live(r);
 }
 
 void steps_console(struct job *j)
@@ -142,6 +143,8 @@ static void take(char **to, char **from)
 static int run_new(struct job *j, struct err *e)
 {
     if (j->args.config) {
+        if (j->seen)
+            record_keep_live(j->r);
         take(&j->r->config, &j->args.config);
         take(&j->r->directory, &j->args.directory);
         take(&j->r->macs, &j->args.macs);
@@ -197,6 +200,7 @@ static int run_start(struct job *j, struct err *e)
     if (check_config(j, e) < 0)
         return -1;
     warn_of_saved_file(j);
+    record_forget_live(j->r);
     steps_now_live(j, j->args.paused ? REASON_CREATED_PAUSED : REASON_BOOTED);
     if (job_commit(j, "starting", NULL, e) < 0 || fault_point("start.intent", e) < 0)
         return -1;
@@ -295,10 +299,42 @@ static int run_reset(struct job *j, struct err *e)
     return 0;
 }
 
+/* A guest that ended is booted again, built from its config. */
+static int build_again(struct job *j, struct err *e)
+{
+    if (with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
+        return -1;
+    j->seen = false;
+    j->changed = true; /* also when the start fails, it is not there any more */
+    if (run_start(j, e) == 0)
+        return 0;
+    steps_now_ended(j, REASON_START_FAILED);
+    j->r->reason_text = x_strdup(e->msg);
+    return -1;
+}
+
+/* A config waits for this boot: the machine is built anew. A config that the driver would not boot
+ * is refused while the guest still runs. */
+static int reboot_into_config(struct job *j, struct err *e)
+{
+    bool forced;
+
+    if (check_config(j, e) < 0 || job_commit(j, "rebooting", NULL, e) < 0 ||
+        ask_guest(j, j->engine->driver->shutdown, "reset reboots it without asking", &forced, e) <
+            0)
+        return -1;
+    if (forced)
+        job_warn(j, "%s did not power off in time and was destroyed", j->r->name);
+    j->message = x_asprintf("rebooted %s (with the config that waited for it)", j->r->name);
+    return build_again(j, e);
+}
+
 static int run_reboot(struct job *j, struct err *e)
 {
     bool forced;
 
+    if (j->r->live_config)
+        return reboot_into_config(j, e);
     if (job_commit(j, "rebooting", NULL, e) < 0)
         return -1;
     if (ask_guest(j, j->engine->driver->reboot, "reset reboots it without asking", &forced, e) < 0)
@@ -381,16 +417,7 @@ static int run_restart(struct job *j, struct err *e)
     j->message = x_asprintf("%s was booted again: %s", j->r->name, reason_text(j->obs.reason));
     if (j->obs.state != OBS_DEAD)
         return run_reset(j, e);
-    if (with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
-        return -1;
-    j->seen = false;
-    j->changed = true; /* also when the start fails, it is not there any more */
-    if (run_start(j, e) < 0) {
-        steps_now_ended(j, REASON_START_FAILED);
-        j->r->reason_text = x_strdup(e->msg);
-        return -1;
-    }
-    return 0;
+    return build_again(j, e);
 }
 
 static const struct job_kind kinds[] = {
@@ -412,6 +439,10 @@ static const struct job_kind kinds[] = {
     {VERB_DELETE,     "delete",     run_delete,           false, DESTROY_MS},
     {VERB_RENAME,     "rename",     resources_rename,     false, QUICK_MS  },
     {VERB_CONFIG_SET, "config-set", resources_config_set, false, QUICK_MS  },
+    {VERB_MEM_SET,    "mem-set",    resources_mem_set,    true,  0         },
+    {VERB_MEM_MAX,    "mem-max",    resources_mem_max,    false, QUICK_MS  },
+    {VERB_VCPU_SET,   "vcpu-set",   resources_vcpu_set,   true,  0         },
+    {VERB_VCPU_PIN,   "vcpu-pin",   resources_vcpu_pin,   false, QUICK_MS  },
 };
 
 const struct job_kind job_kind_end = {VERB_DESTROY, "end", run_end, false, DESTROY_MS};
@@ -421,6 +452,14 @@ const struct job_kind *job_kind_of(enum verb verb)
 {
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (kinds[i].verb == verb)
+            return &kinds[i];
+    return NULL;
+}
+
+const struct job_kind *job_kind_named(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (str_eq(kinds[i].name, name))
             return &kinds[i];
     return NULL;
 }

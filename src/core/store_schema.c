@@ -38,6 +38,10 @@ static const char *const migrations[] = {
     "CREATE TABLE config("
     " uuid TEXT, version INTEGER, at_ms INTEGER, text TEXT, PRIMARY KEY(uuid, version));"
     "INSERT INTO config SELECT uuid, 1, since_ms, config FROM domain;",
+    /* What a live guest has, where the config waits for its next boot. */
+    "ALTER TABLE domain ADD COLUMN live_config TEXT;"
+    "ALTER TABLE domain ADD COLUMN live_directory TEXT;"
+    "ALTER TABLE domain ADD COLUMN live_macs TEXT;",
 };
 
 #define ROW(type, member, kind)                                                                    \
@@ -69,6 +73,9 @@ static const struct column domain_columns[] = {
     ROW(record, crashes, COL_INT64),
     ROW(record, directory, COL_TEXT),
     ROW(record, config, COL_NEEDED),
+    ROW(record, live_config, COL_TEXT),
+    ROW(record, live_directory, COL_TEXT),
+    ROW(record, live_macs, COL_TEXT),
 };
 
 static const struct column image_columns[] = {

@@ -126,6 +126,10 @@ static const struct verb_text texts[VERB_N] = {
          "Changes how many processors the guest has, up to its maxvcpus: now, and in the stored "
          "config. Of a halted domain, and with --next-boot, only the latter.",
          "vcpu-set", "vcpu-set", "setvcpus", "vm-vcpu-hotplug", ONLY_LIVE),
+    TEXT(VERB_VCPU_PIN, "vcpu-pin DOMAIN VCPU|all CPUS",
+         "Says on which processors of the host a guest's processor may run, until the domain "
+         "ends.",
+         "vcpu-pin", "vcpu-pin", "vcpupin", "-", ""),
     TEXT(VERB_ATTACH, "block-attach, network-attach, cd-insert DOMAIN ...",
          "Gives the guest a disk, a network card or a disc: now, and in the stored config. Of a "
          "halted domain, and with --next-boot, only the latter.",

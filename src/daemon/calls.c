@@ -52,6 +52,11 @@ static const struct {
     {"name",       ARG_STRING },
     {"on",         ARG_BOOL   },
     {"since",      ARG_ANY    },
+    {"next_boot",  ARG_BOOL   },
+    {"memory_kib", ARG_INT    },
+    {"vcpus",      ARG_INT    },
+    {"vcpu",       ARG_INT    },
+    {"cpus",       ARG_STRING },
 };
 
 #define LIFE "!domain", "wait", "progress"
@@ -93,6 +98,11 @@ static const struct call calls[] = {
     {"autostart",      ROLE_OPERATOR, call_autostart,      {LIFE, "!on"}                                   },
     {"config-set",     ROLE_ADMIN,    call_config_set,     {LIFE, "!overrides"}                            },
     {"config-history", ROLE_OPERATOR, call_config_history, {"!domain"}                                     },
+    {"mem-set",        ROLE_OPERATOR, call_memory,         {LIFE, "!memory_kib", "next_boot", "timeout_ms"}},
+    {"mem-max",        ROLE_OPERATOR, call_memory,         {LIFE, "!memory_kib", "next_boot"}              },
+    {"vcpu-set",       ROLE_OPERATOR, call_vcpu_set,       {LIFE, "!vcpus", "next_boot", "timeout_ms"}     },
+    {"vcpu-pin",       ROLE_OPERATOR, call_vcpu_pin,       {LIFE, "vcpu", "!cpus"}                         },
+    {"vcpu-list",      ROLE_VIEWER,   call_vcpu_list,      {"!domain"}                                     },
     {"doctor",         ROLE_ADMIN,    call_doctor,         {"repair"}                                      },
 };
 
@@ -313,6 +323,8 @@ static void on_job_end(void *arg, struct job *j)
         request_fail(r, &j->err, detail);
     } else {
         json_t *result = result_json(call->daemon, j, dom);
+        if (j->details)
+            json_object_update(result, j->details);
         set_message(result, j, call->verb, !j->gone && dom && dom->r->managed);
         add_warnings(call->warnings, j->warnings);
         json_object_set(result, "warnings", call->warnings);

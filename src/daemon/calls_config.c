@@ -45,6 +45,15 @@ static int edited(const struct daemon *d, const struct domain *dom, const char *
     return result;
 }
 
+/* The name stands in what the guest was built from, too: an image of it carries that text. */
+static int rename_live(const struct domain *dom, const char *word, struct job_args *args,
+                       struct err *e)
+{
+    if (!dom->r->live_config)
+        return 0;
+    return conf_edit(dom->r->live_config, dom->r->name, &word, 1, &args->live_config, e);
+}
+
 static void set(struct daemon *d, struct request *r, struct domain *dom, enum verb verb,
                 const char *const *words, size_t count, struct job_args *args)
 {
@@ -82,6 +91,11 @@ void call_rename(struct daemon *d, struct request *r)
     }
     AUTO_FREE char *word = x_asprintf("name=%s", name);
     args.name = x_strdup(name);
+    if (rename_live(dom, word, &args, &e) < 0) {
+        job_args_finish(&args);
+        request_fail(r, &e, NULL);
+        return;
+    }
     set(d, r, dom, VERB_RENAME, (const char *const[]){word}, 1, &args);
 }
 

@@ -49,6 +49,7 @@ struct row {
 #define CHECKPOINT "save+\"file\":\"FILE\",\"checkpoint\":true"
 #define RESTORE "restore+\"file\":\"FILE\""
 #define FORCE "resume+\"force\":true"
+#define MEM_SET "mem-set+\"memory_kib\":8192"
 #define PURGE "delete+\"destroy\":true"
 
 static const struct row rows[] = {
@@ -103,6 +104,10 @@ static const struct row rows[] = {
     {"destroy.gone",     "shutdown",              FROM_RUNNING,          false, "absent",    "absent",    "absent"   },
     {"destroy.intent",   PURGE,                   FROM_RUNNING,          true,  "halted",    "running",   "halted"   },
     {"destroy.gone",     PURGE,                   FROM_RUNNING,          true,  "halted",    "halted",    "halted"   },
+    {"change.intent",    MEM_SET,                 FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      MEM_SET,                 FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      MEM_SET,                 FROM_PAUSED,           false, "paused",    "paused",    "absent"   },
+    {"store.commit",     MEM_SET,                 FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"store.commit",     "start",                 FROM_HALTED,           true,  "halted",    "halted",    "halted"   },
     {"store.commit",     "create",                FROM_ABSENT,           false, "absent",    "absent",    "absent"   },
     {"store.commit",     "suspend",               FROM_RUNNING,          true,  "running",   "running",   "halted"   },
@@ -291,6 +296,28 @@ static void check_file(const struct row *row, const char *state, const char *whe
         fail_msg("%s: %s is %s", where, file, saved ? "not there" : "there");
 }
 
+enum { MEMORY_KIB = 16 * 1024, CHANGED_KIB = 8 * 1024 };
+
+/* Guest and stored config have the same memory: what was asked for when the guest has it, and was
+ * not told otherwise. What the guest has is shown while it lives, and then what is stored. */
+static void check_memory(struct bench *b, const struct row *row, bool killed, const char *where)
+{
+    bool changed = killed && str_eq(row->call, MEM_SET) && str_eq(row->point, "change.live");
+    int64_t wanted = changed ? CHANGED_KIB : MEMORY_KIB;
+
+    if (!str_eq(row->call, MEM_SET))
+        return;
+    AUTO_JSON json_t *domain = bench_show(b, name);
+    AUTO_FREE char *line = x_asprintf("memory=%lld\n", (long long)wanted / 1024);
+    AUTO_STR struct str config = {0};
+    for (const char *at = json_get_string(domain, "config", ""); *at; at++)
+        if (*at != ' ')
+            str_addc(&config, *at);
+    if (json_get_int(domain, "memory_kib", 0) != wanted || !strstr(config.data, line))
+        fail_msg("%s: the guest has %lld KiB, and stored is: %s", where,
+                 (long long)json_get_int(domain, "memory_kib", 0), config.data);
+}
+
 static void begin(struct bench *b, const struct row *row)
 {
     bench_open(b);
@@ -341,6 +368,7 @@ static void test_kill(void **state)
         bench_pause(deadline, "that a job is listed as interrupted");
     check_file(row, row->after_kill, where);
     check_folder(b, where);
+    check_memory(b, row, true, where);
     bench_tidy(b, str_eq(row->after_kill, "broken"));
     live_on(b, row->after_kill, had_guest(row), where);
 }
@@ -369,6 +397,7 @@ static void test_fail(void **state)
     bench_start(b, NULL);
     assert_state(b, row->after_fail, where);
     check_folder(b, where);
+    check_memory(b, row, false, where);
     bench_tidy(b, str_eq(row->after_fail, "broken"));
     live_on(b, row->after_fail, had_guest(row), where);
 }

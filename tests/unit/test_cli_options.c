@@ -155,6 +155,35 @@ static void jobs(void **state)
         assert_int_equal(options_job(bad[i], &job, &e), -1);
 }
 
+static void sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t kib;
+    } good[] = {
+        {"512",      512 * 1024        },
+        {"1m",       1024              },
+        {"2G",       2 * 1024 * 1024   },
+        {"1t",       1024 * 1024 * 1024},
+        {"2048k",    2048              },
+        {"1048576b", 1024              },
+    };
+    static const char *const bad[] = {
+        "", "0", "m", "-1", "1.5g", "1500k", "1mb", "9999999999999", "99999999t", "12 "};
+    int64_t kib;
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_int_equal(options_size(good[i].text, &kib, &e), 0);
+        assert_int_equal(kib, good[i].kib);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(options_size(bad[i], &kib, &e), -1);
+        assert_int_equal(e.code, ERR_BAD_REQUEST);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +194,7 @@ int main(void)
         cmocka_unit_test(refusals_say_what_is_wrong),
         cmocka_unit_test(seconds),
         cmocka_unit_test(jobs),
+        cmocka_unit_test(sizes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

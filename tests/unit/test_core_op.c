@@ -20,6 +20,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/cpus.h"
 #include "core/op.h"
 #include "core/post.h"
 
@@ -176,13 +177,40 @@ static void test_faults(void **state)
     assert_int_equal(with_fault("=kill", "save.intent"), 2);
 }
 
+static void test_cpus(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+    } good[] = {
+        {"0",          "0"    },
+        {"0-3,^1",     "0,2-3"},
+        {"7,5,6",      "5-7"  },
+        {"1023",       "1023" },
+        {"0-2,4-5,^4", "0-2,5"},
+    };
+    static const char *const bad[] = {"",   "x",    "0-",  "3-1", "1024",       "0,",
+                                      "^0", "1,^1", "0 1", "-1",  "99999999999"};
+    cpu_set_t cpus;
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        AUTO_STR struct str shown = {0};
+        assert_int_equal(cpus_parse(good[i].text, &cpus, &e), 0);
+        cpus_text(&cpus, &shown);
+        assert_string_equal(shown.data, good[i].shown);
+    }
+    assert_int_equal(cpus_parse("all", &cpus, &e), 0);
+    assert_true(CPU_ISSET(0, &cpus));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(cpus_parse(bad[i], &cpus, &e), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wait),
-        cmocka_unit_test(test_narrow),
-        cmocka_unit_test(test_post),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_wait),   cmocka_unit_test(test_narrow), cmocka_unit_test(test_post),
+        cmocka_unit_test(test_faults), cmocka_unit_test(test_cpus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
