@@ -64,7 +64,7 @@ struct conf_disk {
 struct conf_vif {
     char mac[IDENT_MAC_LEN + 1]; /* "" when not given */
     char *bridge;                /* NULL: user network on QEMU; the default bridge on Xen */
-    char model[24];              /* "" is virtio */
+    char model[24];              /* "" when not given: virtio on QEMU, rtl8139 on Xen */
     char *ifname;                /* vifname=; NULL */
     /* Xen's */
     enum { CONF_VIF_UNSET, CONF_VIF_IOEMU, CONF_VIF_VIF } type;
@@ -92,8 +92,8 @@ struct conf {
     size_t vif_count;
     char **serials; /* "pty", "file:PATH", "unix:PATH" */
     size_t serial_count;
-    char *boot; /* letters c d n; NULL */
-    bool vnc;
+    char *boot;         /* letters c d n; NULL */
+    enum conf_flag vnc; /* unset: off on QEMU; libxl decides by the type on Xen */
     enum conf_action on_poweroff, on_reboot, on_crash, on_watchdog, on_soft_reset;
     /* reeve_ keys */
     enum conf_machine machine;       /* reeve_machine = "pc" | "q35" | "microvm" */

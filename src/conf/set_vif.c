@@ -81,7 +81,7 @@ static int set_model(struct spec *spec, const char *value, struct err *e)
         return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
                           "%s is not a model, as in virtio, e1000 or rtl8139",
                           place_show(value, shown));
-    str_copy(vif->model, sizeof vif->model, str_eq(value, "virtio") ? "" : value);
+    str_copy(vif->model, sizeof vif->model, value);
     return 0;
 }
 
@@ -245,7 +245,8 @@ static json_t *show_vifs(const struct conf *conf, const struct key *row)
             json_set_string(one, "mac", vif->mac);
         if (vif->bridge)
             json_object_set_new(one, "bridge", keys_json_string(vif->bridge));
-        json_set_string(one, "model", vif->model[0] ? vif->model : "virtio");
+        if (vif->model[0])
+            json_set_string(one, "model", vif->model);
         spec_show(vif_params, vif, one);
         json_array_append_new(list, one);
     }

@@ -108,15 +108,15 @@ static void booleans(void **state)
     struct outcome o;
 
     (void)state;
-    assert_true(good(&o, "vnc = 1")->vnc);
+    assert_int_equal(good(&o, "vnc = 1")->vnc, CONF_FLAG_ON);
     finish(&o);
-    assert_true(good(&o, "vnc = 7")->vnc);
+    assert_int_equal(good(&o, "vnc = 7")->vnc, CONF_FLAG_ON);
     finish(&o);
-    assert_true(good(&o, "vnc = '1'")->vnc);
+    assert_int_equal(good(&o, "vnc = '1'")->vnc, CONF_FLAG_ON);
     finish(&o);
-    assert_false(good(&o, "vnc = 0")->vnc);
+    assert_int_equal(good(&o, "vnc = 0")->vnc, CONF_FLAG_OFF);
     finish(&o);
-    assert_false(good(&o, "")->vnc);
+    assert_int_equal(good(&o, "")->vnc, CONF_FLAG_UNSET);
     finish(&o);
     refuse("vnc = 'yes'", ERR_BAD_CONFIG, 1, "vnc", "neither 0 nor 1");
     refuse("vnc = []", ERR_BAD_CONFIG, 1, "vnc", "neither 0 nor 1");

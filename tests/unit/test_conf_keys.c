@@ -119,7 +119,7 @@ static void defaults(void **state)
     assert_int_equal(conf->on_soft_reset, CONF_SOFT_RESET);
     assert_int_equal(conf->machine, CONF_MACHINE_PC);
     assert_int_equal(conf->accel, CONF_ACCEL_AUTO);
-    assert_false(conf->vnc);
+    assert_int_equal(conf->vnc, CONF_FLAG_UNSET);
     assert_false(conf->autostart);
     finish(&o);
 }
@@ -289,8 +289,8 @@ static void shown_as_json(void **state)
               "\"restart\",\"on_soft_reset\":\"soft-reset\",\"on_watchdog\":\"destroy\","
               "\"reeve_accel\":\"auto\",\"reeve_autostart\":false,\"reeve_machine\":\"pc\","
               "\"serial\":[\"pty\"],\"vcpus\":1,"
-              "\"vif\":[{\"bridge\":\"b\",\"mac\":\"00:16:3e:00:00:01\",\"model\":\"virtio\","
-              "\"vifname\":\"v\"}],\"vnc\":false}");
+              "\"vif\":[{\"bridge\":\"b\",\"mac\":\"00:16:3e:00:00:01\","
+              "\"vifname\":\"v\"}]}");
     finish(&o);
 }
 

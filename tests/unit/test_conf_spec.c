@@ -178,7 +178,7 @@ static void vifs(void **state)
         {"mac=00:16:3E:AB:cd:0F", "00:16:3e:ab:cd:0f", NULL, "", NULL},
         {"mac=00:16:3e:00:00:01,bridge=xenbr0", "00:16:3e:00:00:01", "xenbr0", "", NULL},
         {" bridge = br.0 , model = e1000 ", "", "br.0", "e1000", NULL},
-        {"type=ioemu,model=virtio", "", NULL, "", NULL},
+        {"type=ioemu,model=virtio", "", NULL, "virtio", NULL},
         {"type=vif,model=virtio-net-pci", "", NULL, "virtio-net-pci", NULL},
         {"vifname=web1.0,bridge=", "", NULL, "", "web1.0"},
         {"backend=Domain-0,mac=", "", NULL, "", NULL},

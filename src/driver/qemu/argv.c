@@ -107,7 +107,7 @@ static void add_clock(struct args *a, const struct launch *l)
 static void add_screen(struct args *a, const struct launch *l)
 {
     option(a, "-display", "none");
-    if (!l->args->conf->vnc)
+    if (l->args->conf->vnc != CONF_FLAG_ON)
         return;
     /* It gets its socket over QMP (display-update): an address here would have to be a path. */
     option(a, "-vnc", "none");

@@ -226,7 +226,7 @@ static int plan(struct launch *l, struct err *e)
 
     if (plan_disks(l, e) < 0 || plan_nics(l, e) < 0 || plan_serials(l, e) < 0)
         return -1;
-    if (conf->vnc && !l->machine->video)
+    if (conf->vnc == CONF_FLAG_ON && !l->machine->video)
         return refuse(e, ERR_UNSUPPORTED, "vnc", "the machine %s has no screen", l->machine->name);
     if (l->machine->needs_kernel && !conf->kernel)
         return refuse(e, ERR_BAD_CONFIG, "kernel",

@@ -169,7 +169,7 @@ static int make_sockets(struct start *s, struct err *e)
         if (l->serials[i].kind == SERIAL_CONSOLE &&
             listen_for(s, FOLDER_CONSOLE, &l->serials[i].fd, e) < 0)
             return -1;
-    return s->args->conf->vnc ? folder_listen(s->dirfd, FOLDER_VNC, &s->vnc, e) : 0;
+    return s->args->conf->vnc == CONF_FLAG_ON ? folder_listen(s->dirfd, FOLDER_VNC, &s->vnc, e) : 0;
 }
 
 /* ---- the process ---- */
@@ -385,7 +385,7 @@ static int write_meta(struct start *s, struct observation *ret, struct err *e)
     str_copy(meta.cpu, sizeof meta.cpu, p->cpu);
     str_copy(meta.qemu, sizeof meta.qemu, p->qemu);
     meta.places = s->launch.places;
-    if (conf->vnc) {
+    if (conf->vnc == CONF_FLAG_ON) {
         AUTO_FREE char *path = x_asprintf("%s/%s/%s", s->h->dir, meta.ref.uuid, FOLDER_VNC);
         if (!str_copy(meta.vnc, sizeof meta.vnc, path))
             meta.vnc[0] = '\0'; /* too long for a socket's address: nobody could connect */
