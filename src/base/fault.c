@@ -33,6 +33,7 @@ static struct {
     {"destroy.gone",     NOTHING}, /* the guest is gone, the store does not know it */
     {"change.intent",    NOTHING}, /* the job is in the store, guest and record are as before */
     {"change.live",      NOTHING}, /* the guest has it, the store does not know it */
+    {"rebuild.gone",     NOTHING}, /* the guest is gone that is to be made anew */
     {"store.commit",     NOTHING}, /* before a group commit */
 };
 static bool armed;

@@ -67,6 +67,20 @@ static void add_names(const struct option_row *rows, struct str *to)
         str_addf(to, " --%s", rows->name);
 }
 
+/* The words that stand for an operand, as "on|off" in "DOMAIN on|off", separated by spaces. */
+static void add_operand_words(const char *operands, struct str *to)
+{
+    size_t len;
+
+    for (const char *at = operands; *at; at += len + (at[len] == ' ')) {
+        len = strcspn(at, " ");
+        if (len < 3 || !memchr(at + 1, '|', len - 2) || *at == '[')
+            continue;
+        for (size_t i = 0; i < len; i++)
+            str_addc(to, at[i] == '|' ? ' ' : at[i]);
+    }
+}
+
 /* A function for bash: verbs, the options of each, domains by name (asked of the daemon). */
 static void add_bash(struct str *to)
 {
@@ -74,7 +88,7 @@ static void add_bash(struct str *to)
 
     str_add(to, "# Completion of reeve for bash; printed by `reeve help --bash`.\n"
                 "_reeve()\n{\n"
-                "    local cur=${COMP_WORDS[COMP_CWORD]} verb= word opts files= domains=\n"
+                "    local cur=${COMP_WORDS[COMP_CWORD]} verb= word opts words= files= domains=\n"
                 "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
                 "        case $word in -*) ;; *) verb=$word; break ;; esac\n"
                 "    done\n"
@@ -91,6 +105,8 @@ static void add_bash(struct str *to)
         add_names(row->options, to);
         if (row->kind == KIND_CHANGES)
             add_names(verbs_wait_options, to);
+        str_add(to, "\"; words=\"");
+        add_operand_words(row->operands, to);
         str_addf(to, "\"%s%s ;;\n", strstr(row->operands, "FILE") ? "; files=1" : "",
                  strstr(row->operands, "DOMAIN") ? "; domains=1" : "");
     }
@@ -101,8 +117,8 @@ static void add_bash(struct str *to)
                 "        COMPREPLY=($(compgen -W \"$opts\" -- \"$cur\"))\n"
                 "        return\n"
                 "    fi\n"
-                "    COMPREPLY=()\n"
-                "    [[ $domains ]] && COMPREPLY=($(compgen -W \"$(\n"
+                "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+                "    [[ $domains ]] && COMPREPLY+=($(compgen -W \"$(\n"
                 "        reeve --format csv list --columns name 2>/dev/null | tail -n +2\n"
                 "    )\" -- \"$cur\"))\n"
                 "    [[ $files ]] && COMPREPLY+=($(compgen -f -- \"$cur\"))\n"

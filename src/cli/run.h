@@ -19,8 +19,9 @@ verb_run run_show;
 /* Adds the names that --columns knows, separated by ", ". */
 void list_column_names(struct str *to);
 
-verb_run run_rename; /* config.c */
+verb_run run_rename; /* rename.c */
 verb_run run_autostart;
+verb_run run_config; /* config.c */
 
 verb_run run_memory; /* resources.c: mem-set, mem-max */
 verb_run run_vcpu_set;
@@ -38,6 +39,15 @@ verb_run run_explain; /* explain.c */
 verb_run run_info;    /* host.c */
 verb_run run_doctor;
 verb_run run_help; /* help.c */
+
+/* editor.c: opens `text` in $VISUAL or $EDITOR as a file NAME in a folder of its own that only the
+ * user can read; *ret_path (owned) is that file, which stays until editor_remove. *ret is the text
+ * afterwards, owned. With *ret_path set already that file is opened again. Sets ERR_FAILED when
+ * there is no editor or it fails, ERR_TOO_LARGE; then the file, where there is one, stays too. */
+int editor_run(const char *name, const char *text, char **ret_path, char **ret,
+               struct err *e) MUST_CHECK;
+/* Removes the file and its folder, with what the editor left beside it. */
+void editor_remove(const char *path);
 
 /* console.c: attaches to the console of `domain` on the command's connection until the user or
  * the daemon ends it. Returns the exit status; -1 with an error. */

@@ -192,6 +192,16 @@ static const struct verb_row rows[] = {
     {.name = "rename", .elsewhere = "domrename", .operands = "DOMAIN NEW", .min = 2, .max = 2,
      .kind = KIND_CHANGES, .doing = "renaming", .help = "give a domain another name",
      .text = "Its console log is renamed with it; uuid, id and history stay.", .run = run_rename},
+    {.name = "config", .elsewhere = "dumpxml config-update",
+     .operands = "show|edit|set|history|diff DOMAIN [key=value ...]", .min = 2, .max = -1,
+     .options = next_boot_options, .kind = KIND_CHANGES, .csv = true, .doing = "changing",
+     .help = "show or change the config of a domain, and what it was before",
+     .text = "edit opens the config in $VISUAL or $EDITOR and checks it before it is stored; set "
+             "puts key=value (key= removes it) in its place, where comments and order stay. What "
+             "can act on a running guest does; the rest waits for its next boot by start, reboot "
+             "or reset. history lists the versions that are kept; diff [FROM [TO]] compares two "
+             "of them by their numbers, running (what the guest was booted with) or stored; "
+             "running and stored when none is given.", .run = run_config},
     {.name = "autostart", .operands = "DOMAIN on|off", .min = 2, .max = 2, .kind = KIND_CHANGES,
      .doing = "changing", .help = "store whether a domain starts with the host",
      .text = "It is stored in the config (reeve_autostart) and shown; nothing starts domains by "
@@ -231,7 +241,6 @@ static const struct verb_row rows[] = {
      .help = "look for damage, leftovers and drift; exit 1 when there is any", .run = run_doctor},
     {.name = "help", .operands = "[VERB]", .min = 0, .max = 1, .options = help_options,
      .kind = KIND_READS, .help = "the verbs, or all about one", .run = run_help},
-    LATER("config", "show|edit|set|history|diff DOMAIN [key=value ...]", "the config of a domain"),
     {.name = "mem-set", .elsewhere = "setmem", .operands = "DOMAIN SIZE", .min = 2, .max = 2,
      .options = guest_options, .kind = KIND_CHANGES, .doing = "changing the memory of",
      .help = "give a domain more or less memory, at most its mem-max",

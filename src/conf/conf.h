@@ -181,6 +181,8 @@ json_t *conf_json(const struct conf *conf);
 const char *conf_key_name(size_t i);
 const char *conf_key_help(size_t i);
 bool conf_key_acts(size_t i, const char *driver);
+/* Whether a new value of the key of that name acts on a running guest; false: at its next boot. */
+bool conf_key_live(const char *name, const char *driver);
 /* "a string", "0 or 1", ...; NULL for a key that is only known and acts nowhere. */
 const char *conf_key_takes(size_t i);
 const char *conf_key_unit(size_t i);           /* of a number; NULL for none */

@@ -111,13 +111,13 @@ static const struct key rows[] = {
     {"vnc", &keys_flag, KEYS_AT(vnc), .def = "0", .later = true, .acts = KEYS_EVERYWHERE,
      .help = "Graphical console over VNC; an HVM guest on Xen has one unless this is 0"},
     {"on_poweroff", &keys_word, KEYS_AT(on_poweroff), .words = actions, .def = "destroy",
-     .acts = KEYS_EVERYWHERE, .help = "What happens when the guest powers itself off"},
+     .acts = KEYS_EVERYWHERE, .live = KEYS_EVERYWHERE, .help = "What happens when the guest powers itself off"},
     {"on_reboot", &keys_word, KEYS_AT(on_reboot), .words = actions, .def = "restart",
-     .acts = KEYS_EVERYWHERE, .help = "What happens when the guest reboots itself"},
+     .acts = KEYS_EVERYWHERE, .live = KEYS_NOT_ON_QEMU, .help = "What happens when the guest reboots itself"},
     {"on_crash", &keys_word, KEYS_AT(on_crash), .words = actions, .def = "destroy",
-     .acts = KEYS_EVERYWHERE, .help = "What happens when the guest crashes"},
+     .acts = KEYS_EVERYWHERE, .live = KEYS_EVERYWHERE, .help = "What happens when the guest crashes"},
     {"on_watchdog", &keys_word, KEYS_AT(on_watchdog), .words = actions, .def = "destroy",
-     .acts = KEYS_EVERYWHERE, .help = "What happens when the guest's watchdog ends it"},
+     .acts = KEYS_EVERYWHERE, .live = KEYS_EVERYWHERE, .help = "What happens when the guest's watchdog ends it"},
     {"on_soft_reset", &keys_word, KEYS_AT(on_soft_reset), .words = actions, .def = "soft-reset",
      .acts = KEYS_ON_XEN, .help = "What happens at a soft reset of a Xen guest (kexec)"},
     {"firmware", &keys_bios, .words = firmwares, .acts = KEYS_EVERYWHERE,
@@ -134,6 +134,7 @@ static const struct key rows[] = {
      .help = "Sizes of disks that a start makes, empty, when their files are missing: VDEV=SIZE, in "
              "MiB or with M, G or T"},
     {"reeve_autostart", &keys_bool, KEYS_AT(autostart), .def = "0", .acts = KEYS_EVERYWHERE,
+     .live = KEYS_EVERYWHERE,
      .help = "Start the domain when the host has started"},
 };
 /* clang-format on */
@@ -213,6 +214,14 @@ bool conf_key_acts(size_t i, const char *driver)
     int at = keys_driver_of(driver);
 
     return at >= 0 && keys_row(i)->acts[at];
+}
+
+bool conf_key_live(const char *name, const char *driver)
+{
+    const struct key *row = keys_find(name);
+    int at = keys_driver_of(driver);
+
+    return row && at >= 0 && row->live[at];
 }
 
 const char *conf_key_refused(size_t i)

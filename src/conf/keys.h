@@ -62,6 +62,8 @@ struct key {
     const char *help;             /* without a full stop */
     const char *refused; /* why a value is refused where the key does not act; NULL: a warning */
     bool acts[KEYS_DRIVERS];
+    bool
+        live[KEYS_DRIVERS]; /* a change acts on a running guest too, without a call of the driver */
 };
 
 /* The rows by subject, each in its file. */
@@ -90,6 +92,10 @@ const struct key *keys_find(const char *name);
 #define KEYS_NOT_ON_XEN                                                                            \
     {                                                                                              \
         true, true, false                                                                          \
+    }
+#define KEYS_NOT_ON_QEMU                                                                           \
+    {                                                                                              \
+        false, true, true                                                                          \
     }
 #define KEYS_ON_XEN                                                                                \
     {                                                                                              \

@@ -120,34 +120,52 @@ static void broken_text(struct record *r, enum reason why, const char *text)
     r->reason_text = x_strdup(text);
 }
 
+/* What the guest's own ends lead to, as its config says; the guest may have another one than what
+ * is stored. */
+static void read_policy(struct domain *d, const struct conf *conf)
+{
+    for (int i = 0; i < REASON_N; i++)
+        d->on_end[i] = CONF_DESTROY;
+    d->on_end[REASON_GUEST_POWEROFF] = conf->on_poweroff;
+    d->on_end[REASON_GUEST_REBOOT] = conf->on_reboot;
+    d->on_end[REASON_GUEST_CRASH] = conf->on_crash;
+    d->on_end[REASON_BACKEND_DIED] = conf->on_crash;
+    d->on_end[REASON_WATCHDOG] = conf->on_watchdog;
+}
+
+static int parse(const struct engine *g, const struct domain *d, const char *text,
+                 struct conf **ret, struct err *e)
+{
+    struct conf_warnings warnings = {0};
+    int result =
+        conf_parse(text, strlen(text), d->r->name, NULL, 0, g->driver->name, ret, &warnings, e);
+
+    conf_warnings_finish(&warnings);
+    return result;
+}
+
 void engine_read_config(struct engine *g, struct domain *d)
 {
-    struct conf *conf = NULL;
-    struct conf_warnings warnings = {0};
+    struct conf *conf = NULL, *guest = NULL;
     struct err e;
 
     if (d->r->broken == REASON_RECORD_DAMAGED)
         return;
-    if (conf_parse(d->r->config, strlen(d->r->config), d->r->name, NULL, 0, g->driver->name, &conf,
-                   &warnings, &e) < 0) {
+    if (parse(g, d, d->r->config, &conf, &e) < 0) {
         broken_text(d->r, REASON_CONFIG_UNREADABLE, e.msg);
-    } else {
-        if (d->r->broken == REASON_CONFIG_UNREADABLE)
-            d->r->broken = REASON_NONE;
-        d->memory_kib = conf->memory_kib;
-        d->max_memory_kib = conf->max_memory_kib;
-        d->vcpus = conf->vcpus;
-        d->max_vcpus = conf->max_vcpus;
-        d->autostart = conf->autostart;
-        for (int i = 0; i < REASON_N; i++)
-            d->on_end[i] = CONF_DESTROY;
-        d->on_end[REASON_GUEST_POWEROFF] = conf->on_poweroff;
-        d->on_end[REASON_GUEST_REBOOT] = conf->on_reboot;
-        d->on_end[REASON_GUEST_CRASH] = conf->on_crash;
-        d->on_end[REASON_BACKEND_DIED] = conf->on_crash;
-        d->on_end[REASON_WATCHDOG] = conf->on_watchdog;
+        return;
     }
-    conf_warnings_finish(&warnings);
+    if (d->r->broken == REASON_CONFIG_UNREADABLE)
+        d->r->broken = REASON_NONE;
+    d->memory_kib = conf->memory_kib;
+    d->max_memory_kib = conf->max_memory_kib;
+    d->vcpus = conf->vcpus;
+    d->max_vcpus = conf->max_vcpus;
+    d->autostart = conf->autostart;
+    if (d->r->live_config && parse(g, d, d->r->live_config, &guest, &e) < 0)
+        log_warn("%s: what its guest was built from cannot be read: %s", d->r->name, e.msg);
+    read_policy(d, guest ? guest : conf);
+    conf_free(guest);
     conf_free(conf);
 }
 

@@ -146,7 +146,8 @@ static void take_result(struct job *j)
         return;
     }
     bool renamed = !str_eq(d->r->name, j->r->name);
-    bool reread = !str_eq(d->r->config, j->r->config) || d->r->broken != j->r->broken;
+    bool reread = !str_eq(d->r->config, j->r->config) || d->r->broken != j->r->broken ||
+                  !str_eq(d->r->live_config, j->r->live_config);
     record_free(d->r);
     d->r = TAKE(j->r);
     if (renamed)

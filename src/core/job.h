@@ -57,7 +57,6 @@ int saving_restore(struct job *j, struct err *e) MUST_CHECK;
 
 /* resources.c */
 int resources_rename(struct job *j, struct err *e) MUST_CHECK;
-int resources_config_set(struct job *j, struct err *e) MUST_CHECK;
 int resources_mem_set(struct job *j, struct err *e) MUST_CHECK;
 int resources_mem_max(struct job *j, struct err *e) MUST_CHECK;
 int resources_vcpu_set(struct job *j, struct err *e) MUST_CHECK;

@@ -34,6 +34,7 @@ static const struct {
     {"block-detach",   VERB_DETACH    },
     {"network-detach", VERB_DETACH    },
     {"cd-eject",       VERB_DETACH    },
+    {"config",         VERB_CONFIG_SET},
     {"config set",     VERB_CONFIG_SET},
     {"config edit",    VERB_CONFIG_SET},
     {"autostart",      VERB_CONFIG_SET},

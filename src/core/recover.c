@@ -288,6 +288,15 @@ static void cut_destroying(struct cut *c)
     }
 }
 
+/* A guest with another config: when it is still there nothing was done yet. */
+static void cut_rebuilding(struct cut *c)
+{
+    if (!c->d || c->d->seen)
+        return;
+    now(c, ST_HALTED, REASON_START_FAILED);
+    removed(c);
+}
+
 static void cut_rebooting(struct cut *c)
 {
     struct op op = op_within(STEP_MS);
@@ -350,6 +359,7 @@ static const struct {
     {"resumed",         cut_resumed      },
     {"destroying",      cut_destroying   },
     {"rebooting",       cut_rebooting    },
+    {"rebuilding",      cut_rebuilding   },
     {"discarding",      cut_discarding   },
     {"setting-aside",   cut_setting_aside},
     {"shutting-down",   cut_shutting_down},

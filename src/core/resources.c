@@ -58,16 +58,6 @@ static int check_new_config(struct job *j, struct err *e)
     return j->engine->driver->check(j->engine->handle, &args, e);
 }
 
-int resources_config_set(struct job *j, struct err *e)
-{
-    take_config(j);
-    if (check_new_config(j, e) < 0 || job_commit(j, "configured", NULL, e) < 0)
-        return -1;
-    j->message = x_asprintf("changed the config of %s (%s)", j->r->name,
-                            j->seen ? "it acts at the next boot" : "start boots it so");
-    return 0;
-}
-
 int resources_rename(struct job *j, struct err *e)
 {
     AUTO_FREE char *old = x_strdup(j->r->name);

@@ -17,6 +17,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/config.h"
 #include "core/image.h"
 #include "core/job.h"
 
@@ -299,8 +300,12 @@ static void note_image(struct job *j, const char *path, uint64_t size)
 {
     struct image_record *image = &j->r->image;
     bool paused = j->obs.state == OBS_PAUSED;
+    char *live[] = {TAKE(j->r->live_config), TAKE(j->r->live_directory), TAKE(j->r->live_macs)};
 
     steps_now_ended(j, REASON_SUSPENDED);
+    j->r->live_config = live[0]; /* the image goes on with it */
+    j->r->live_directory = live[1];
+    j->r->live_macs = live[2];
     j->r->wanted = ST_SUSPENDED;
     image->path = x_strdup(path);
     image->size_bytes = size;
@@ -462,7 +467,7 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
         steps_conf(j, h->config, e) < 0)
         return -1;
     j->args.paused = j->args.paused || h->was_paused;
-    record_set_live(j->r, h->config, h->directory, h->macs);
+    config_guest_is(j, h->config, h->directory, h->macs);
     if (job_commit(j, j->args.paused ? "resuming-paused" : "resuming", path, e) < 0 ||
         fault_point("resume.intent", e) < 0)
         return -1;
@@ -513,7 +518,7 @@ static int restore_from(struct job *j, struct image_reader *reader, struct err *
         return -1;
     j->args.paused = j->args.paused || h->was_paused;
     steps_now_live(j, j->args.paused ? REASON_PAUSED_BY_USER : REASON_RESTORED);
-    record_set_live(j->r, j->args.config ? j->args.config : h->config, h->directory, h->macs);
+    config_guest_is(j, j->args.config ? j->args.config : h->config, h->directory, h->macs);
     if (job_commit(j, "starting", NULL, e) < 0 || load(j, reader, e) < 0)
         return -1;
     if (let_run(j, e) < 0)

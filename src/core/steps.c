@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/config.h"
 #include "core/image.h"
 #include "core/job.h"
 
@@ -291,26 +292,35 @@ static void booted_again(struct job *j)
     free(TAKE(j->r->reason_text));
 }
 
-static int run_reset(struct job *j, struct err *e)
-{
-    if (with_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
-        return -1;
-    booted_again(j);
-    return 0;
-}
-
-/* A guest that ended is booted again, built from its config. */
+/* A guest that ended, or that another config waits for, is built again from what is stored. When
+ * the power goes in between, the domain is halted. */
 static int build_again(struct job *j, struct err *e)
 {
-    if (with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
+    if (job_commit(j, "rebuilding", NULL, e) < 0 ||
+        with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
         return -1;
     j->seen = false;
     j->changed = true; /* also when the start fails, it is not there any more */
-    if (run_start(j, e) == 0)
+    if (fault_point("rebuild.gone", e) == 0 && run_start(j, e) == 0)
         return 0;
     steps_now_ended(j, REASON_START_FAILED);
     j->r->reason_text = x_strdup(e->msg);
     return -1;
+}
+
+static int run_reset(struct job *j, struct err *e)
+{
+    if (j->r->live_config) {
+        if (check_config(j, e) < 0 || build_again(j, e) < 0)
+            return -1;
+        free(j->message);
+        j->message = x_asprintf("reset %s (with the config that waited for it)", j->r->name);
+        return 0;
+    }
+    if (with_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
+        return -1;
+    booted_again(j);
+    return 0;
 }
 
 /* A config waits for this boot: the machine is built anew. A config that the driver would not boot
@@ -421,28 +431,28 @@ static int run_restart(struct job *j, struct err *e)
 }
 
 static const struct job_kind kinds[] = {
-    {VERB_NEW,        "new",        run_new,              false, QUICK_MS  },
-    {VERB_ADOPT,      "adopt",      run_adopt,            false, QUICK_MS  },
-    {VERB_START,      "start",      run_start,            true,  CREATE_MS },
-    {VERB_CREATE,     "create",     run_start,            true,  CREATE_MS },
-    {VERB_PAUSE,      "pause",      run_pause,            false, QUICK_MS  },
-    {VERB_UNPAUSE,    "unpause",    run_unpause,          false, QUICK_MS  },
-    {VERB_SAVE,       "save",       saving_save,          true,  0         },
-    {VERB_RESTORE,    "restore",    saving_restore,       true,  0         },
-    {VERB_SUSPEND,    "suspend",    saving_suspend,       true,  0         },
-    {VERB_RESUME,     "resume",     saving_resume,        true,  0         },
-    {VERB_DISCARD,    "discard",    run_discard,          false, QUICK_MS  },
-    {VERB_REBOOT,     "reboot",     run_reboot,           true,  0         },
-    {VERB_RESET,      "reset",      run_reset,            false, QUICK_MS  },
-    {VERB_SHUTDOWN,   "shutdown",   run_shutdown,         true,  0         },
-    {VERB_DESTROY,    "destroy",    run_destroy,          false, DESTROY_MS},
-    {VERB_DELETE,     "delete",     run_delete,           false, DESTROY_MS},
-    {VERB_RENAME,     "rename",     resources_rename,     false, QUICK_MS  },
-    {VERB_CONFIG_SET, "config-set", resources_config_set, false, QUICK_MS  },
-    {VERB_MEM_SET,    "mem-set",    resources_mem_set,    true,  0         },
-    {VERB_MEM_MAX,    "mem-max",    resources_mem_max,    false, QUICK_MS  },
-    {VERB_VCPU_SET,   "vcpu-set",   resources_vcpu_set,   true,  0         },
-    {VERB_VCPU_PIN,   "vcpu-pin",   resources_vcpu_pin,   false, QUICK_MS  },
+    {VERB_NEW,        "new",        run_new,            false, QUICK_MS  },
+    {VERB_ADOPT,      "adopt",      run_adopt,          false, QUICK_MS  },
+    {VERB_START,      "start",      run_start,          true,  CREATE_MS },
+    {VERB_CREATE,     "create",     run_start,          true,  CREATE_MS },
+    {VERB_PAUSE,      "pause",      run_pause,          false, QUICK_MS  },
+    {VERB_UNPAUSE,    "unpause",    run_unpause,        false, QUICK_MS  },
+    {VERB_SAVE,       "save",       saving_save,        true,  0         },
+    {VERB_RESTORE,    "restore",    saving_restore,     true,  0         },
+    {VERB_SUSPEND,    "suspend",    saving_suspend,     true,  0         },
+    {VERB_RESUME,     "resume",     saving_resume,      true,  0         },
+    {VERB_DISCARD,    "discard",    run_discard,        false, QUICK_MS  },
+    {VERB_REBOOT,     "reboot",     run_reboot,         true,  0         },
+    {VERB_RESET,      "reset",      run_reset,          false, CREATE_MS },
+    {VERB_SHUTDOWN,   "shutdown",   run_shutdown,       true,  0         },
+    {VERB_DESTROY,    "destroy",    run_destroy,        false, DESTROY_MS},
+    {VERB_DELETE,     "delete",     run_delete,         false, DESTROY_MS},
+    {VERB_RENAME,     "rename",     resources_rename,   false, QUICK_MS  },
+    {VERB_CONFIG_SET, "config-set", config_set,         false, QUICK_MS  },
+    {VERB_MEM_SET,    "mem-set",    resources_mem_set,  true,  0         },
+    {VERB_MEM_MAX,    "mem-max",    resources_mem_max,  false, QUICK_MS  },
+    {VERB_VCPU_SET,   "vcpu-set",   resources_vcpu_set, true,  0         },
+    {VERB_VCPU_PIN,   "vcpu-pin",   resources_vcpu_pin, false, QUICK_MS  },
 };
 
 const struct job_kind job_kind_end = {VERB_DESTROY, "end", run_end, false, DESTROY_MS};

@@ -74,6 +74,7 @@ int store_jobs(struct store *s, size_t max, struct job_record ***ret, size_t *re
 struct config_version {
     uint64_t version; /* counts up from 1 */
     int64_t at_ms;    /* wall clock */
+    char *actor;      /* owned; who gave it: that of the job in the batch; NULL when not known */
     char *text;       /* owned */
 };
 void config_versions_free(struct config_version *list, size_t count);

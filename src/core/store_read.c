@@ -391,15 +391,17 @@ int store_jobs(struct store *s, size_t max, struct job_record ***ret, size_t *re
 
 void config_versions_free(struct config_version *list, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        free(list[i].actor);
         free(list[i].text);
+    }
     free(list);
 }
 
 int store_configs(struct store *s, const char *uuid, struct config_version **ret, size_t *ret_count,
                   struct err *e)
 {
-    static const char sql[] = "SELECT version, at_ms, text FROM config WHERE uuid = ?1"
+    static const char sql[] = "SELECT version, at_ms, text, actor FROM config WHERE uuid = ?1"
                               " ORDER BY version";
     struct config_version *list = x_calloc(STORE_CONFIGS_KEPT + 1, sizeof *list);
     sqlite3_stmt *stmt = NULL;
@@ -417,6 +419,7 @@ int store_configs(struct store *s, const char *uuid, struct config_version **ret
             const char *text = (const char *)sqlite3_column_text(stmt, 2);
             list[count].version = (uint64_t)sqlite3_column_int64(stmt, 0);
             list[count].at_ms = sqlite3_column_int64(stmt, 1);
+            list[count].actor = x_strdup((const char *)sqlite3_column_text(stmt, 3));
             list[count++].text = x_strdup(text ? text : "");
         }
     }

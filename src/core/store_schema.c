@@ -42,6 +42,8 @@ static const char *const migrations[] = {
     "ALTER TABLE domain ADD COLUMN live_config TEXT;"
     "ALTER TABLE domain ADD COLUMN live_directory TEXT;"
     "ALTER TABLE domain ADD COLUMN live_macs TEXT;",
+    /* Who gave a config. */
+    "ALTER TABLE config ADD COLUMN actor TEXT;",
 };
 
 #define ROW(type, member, kind)                                                                    \
@@ -130,7 +132,7 @@ static const struct {
     [STMT_DROP_DOMAIN] = {"DELETE FROM domain WHERE uuid = ?1",                                                 NULL         },
     [STMT_DROP_IMAGE] = {"DELETE FROM image WHERE uuid = ?1",                                                  NULL         },
     [STMT_SAME_CONFIG] = {"SELECT 1 FROM domain WHERE uuid = ?1 AND config IS ?2",                              NULL         },
-    [STMT_ADD_CONFIG] = {"INSERT INTO config SELECT ?1, coalesce(max(version), 0) + 1, ?3, ?2"
+    [STMT_ADD_CONFIG] = {"INSERT INTO config SELECT ?1, coalesce(max(version), 0) + 1, ?3, ?2, ?4"
                          " FROM config WHERE uuid = ?1",                              NULL         },
     [STMT_PRUNE_CONFIG] = {"DELETE FROM config WHERE uuid = ?1 AND version <="
                            " (SELECT max(version) FROM config WHERE uuid = ?1) - ?2", NULL         },

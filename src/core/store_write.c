@@ -133,13 +133,24 @@ static int note_copy(struct store *s, const char *uuid, struct err *e)
     return run_with_uuid(s, STMT_COPY_DUE, uuid, e);
 }
 
-static int add_config(struct store *s, const struct record *r, struct err *e)
+/* A config that is new comes from a job, whose row is in the same batch. */
+static const char *actor_of(const struct store_batch *b, const char *uuid)
+{
+    LIST_EACH (&b->changes, c, struct change, link) {
+        if (c->kind == PUT_JOB && str_eq(c->job->uuid, uuid))
+            return c->job->actor;
+    }
+    return NULL;
+}
+
+static int add_config(struct store *s, const struct record *r, const char *actor, struct err *e)
 {
     sqlite3_stmt *add = s->stmts[STMT_ADD_CONFIG], *prune_old = s->stmts[STMT_PRUNE_CONFIG];
 
     sqlite3_bind_text(add, 1, r->uuid, -1, SQLITE_STATIC);
     sqlite3_bind_text(add, 2, r->config, -1, SQLITE_STATIC);
     sqlite3_bind_int64(add, 3, clock_wall_ms());
+    sqlite3_bind_text(add, 4, actor, -1, SQLITE_STATIC);
     sqlite3_bind_text(prune_old, 1, r->uuid, -1, SQLITE_STATIC);
     sqlite3_bind_int64(prune_old, 2, STORE_CONFIGS_KEPT);
     if (store_run(s, STMT_ADD_CONFIG, e) < 0)
@@ -147,8 +158,7 @@ static int add_config(struct store *s, const struct record *r, struct err *e)
     return store_run(s, STMT_PRUNE_CONFIG, e);
 }
 
-static int put_domain(struct store *s, struct store_batch *b UNUSED, const struct change *c,
-                      struct err *e)
+static int put_domain(struct store *s, struct store_batch *b, const struct change *c, struct err *e)
 {
     const struct record *r = c->domain;
     char normal[IDENT_UUID_LEN + 1];
@@ -167,7 +177,7 @@ static int put_domain(struct store *s, struct store_batch *b UNUSED, const struc
     if (r->image.path ? run_put(s, STMT_PUT_IMAGE, &store_image, r, e) < 0
                       : run_with_uuid(s, STMT_DROP_IMAGE, r->uuid, e) < 0)
         return -1;
-    if (!same && (note_copy(s, r->uuid, e) < 0 || add_config(s, r, e) < 0))
+    if (!same && (note_copy(s, r->uuid, e) < 0 || add_config(s, r, actor_of(b, r->uuid), e) < 0))
         return -1;
     if (r->id <= s->marks.domain_id)
         return 0;

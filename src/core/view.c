@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/config.h"
 #include "core/job.h"
 
 typedef json_t *getter(const struct engine *g, const struct domain *d);
@@ -26,6 +27,19 @@ static bool live(const struct domain *d)
 static json_t *number(uint64_t value)
 {
     return json_integer((json_int_t)value);
+}
+
+static const char *tag_of(const struct domain *d)
+{
+    static char tag[CONFIG_TAG_LEN + 1]; /* loop thread only */
+
+    config_tag(d->r->config, tag);
+    return tag;
+}
+
+static bool has_guest(const struct domain *d)
+{
+    return d->seen || d->r->image.path;
 }
 
 FIELD(uuid, json_string(d->r->uuid))
@@ -51,6 +65,9 @@ FIELD(starts, number(d->r->starts))
 FIELD(crashes, number(d->r->crashes))
 FIELD(config, json_text(d->r->config))
 FIELD(directory, json_text(d->r->directory))
+FIELD(config_tag, json_string(tag_of(d)))
+/* Null when the guest has what is stored, or there is none. */
+FIELD(live_config, has_guest(d) ? json_text(d->r->live_config) : json_null())
 FIELD(saved_file, json_text(d->r->saved_file))
 
 static json_t *get_can(const struct engine *g, const struct domain *d)
@@ -125,6 +142,8 @@ static const struct {
     {"starts",         get_starts,         false},
     {"crashes",        get_crashes,        false},
     {"config",         get_config,         true },
+    {"config_tag",     get_config_tag,     true },
+    {"live_config",    get_live_config,    true },
     {"directory",      get_directory,      true },
     {"saved_file",     get_saved_file,     true },
 };

@@ -57,6 +57,9 @@ static const struct {
     {"vcpus",      ARG_INT    },
     {"vcpu",       ARG_INT    },
     {"cpus",       ARG_STRING },
+    {"if_match",   ARG_STRING },
+    {"from",       ARG_STRING },
+    {"to",         ARG_STRING },
 };
 
 #define LIFE "!domain", "wait", "progress"
@@ -96,13 +99,16 @@ static const struct call calls[] = {
      {"!config", "!directory", "file", "overrides", "paused", "dry_run", "wait", "progress"}               },
     {"rename",         ROLE_OPERATOR, call_rename,         {LIFE, "!name"}                                 },
     {"autostart",      ROLE_OPERATOR, call_autostart,      {LIFE, "!on"}                                   },
-    {"config-set",     ROLE_ADMIN,    call_config_set,     {LIFE, "!overrides"}                            },
+    {"config-set",
+     ROLE_ADMIN,                      call_config_set,
+     {LIFE, "overrides", "config", "file", "if_match", "next_boot"}                                        },
     {"config-history", ROLE_OPERATOR, call_config_history, {"!domain"}                                     },
     {"mem-set",        ROLE_OPERATOR, call_memory,         {LIFE, "!memory_kib", "next_boot", "timeout_ms"}},
     {"mem-max",        ROLE_OPERATOR, call_memory,         {LIFE, "!memory_kib", "next_boot"}              },
     {"vcpu-set",       ROLE_OPERATOR, call_vcpu_set,       {LIFE, "!vcpus", "next_boot", "timeout_ms"}     },
     {"vcpu-pin",       ROLE_OPERATOR, call_vcpu_pin,       {LIFE, "vcpu", "!cpus"}                         },
     {"vcpu-list",      ROLE_VIEWER,   call_vcpu_list,      {"!domain"}                                     },
+    {"config-diff",    ROLE_OPERATOR, call_config_diff,    {"!domain", "from", "to"}                       },
     {"doctor",         ROLE_ADMIN,    call_doctor,         {"repair"}                                      },
 };
 

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/config.h"
 #include "core/image.h"
 #include "daemon/daemon.h"
 
@@ -22,7 +23,7 @@ struct define {
     char *file;                    /* owned; names the config in messages, or the image */
     char *directory;               /* owned */
     char *text;                    /* owned; the config, overrides merged */
-    char *macs;                    /* owned; that the image or an older record gives; or NULL */
+    char *macs;                    /* owned; that the image gives; or NULL */
     char uuid[IDENT_UUID_LEN + 1]; /* that the image gives; "" */
     struct conf *conf;             /* owned */
     json_t *warnings;              /* owned */
@@ -100,27 +101,27 @@ static int read_config(struct define *def, const char *text, struct err *e)
     return ident_name_check(def->conf->name, e);
 }
 
-/* Draws a MAC for every interface that has none, keeping those that were drawn before. */
+/* A MAC for every interface, where an image has them those. */
 static char *all_macs(const struct define *def)
 {
-    const char *prefix = str_eq(def->daemon->engine.driver->name, "xen") ? "00:16:3e" : "52:54:00";
-    AUTO_FREE char *before = x_strdup(def->macs ? def->macs : "");
-    AUTO_STR struct str macs = {0};
-    char *rest = NULL, *old = strtok_r(before, " ", &rest);
+    return config_macs(def->conf, def->daemon->engine.driver->name, def->conf, def->macs);
+}
 
-    for (size_t i = 0; i < def->conf->vif_count; i++) {
-        char drawn[IDENT_MAC_LEN + 1];
-        const char *mac = def->conf->vifs[i].mac;
-        if (!mac[0] && old) {
-            mac = old;
-        } else if (!mac[0]) {
-            ident_mac_draw(prefix, drawn);
-            mac = drawn;
-        }
-        str_addf(&macs, "%s%s", i ? " " : "", mac);
-        old = old ? strtok_r(NULL, " ", &rest) : NULL;
-    }
-    return str_take(&macs);
+/* The same for a domain that is there: its interfaces keep what was drawn for them. */
+static char *kept_macs(const struct define *def, const struct domain *dom)
+{
+    const char *driver = def->daemon->engine.driver->name, *text = dom->r->config;
+    struct conf_warnings warnings = {0};
+    struct conf *before = NULL;
+    struct err ignored;
+
+    if (conf_parse(text, strlen(text), dom->r->name, NULL, 0, driver, &before, &warnings,
+                   &ignored) < 0)
+        before = NULL;
+    conf_warnings_finish(&warnings);
+    char *macs = config_macs(def->conf, driver, before ? before : def->conf, dom->r->macs);
+    conf_free(before);
+    return macs;
 }
 
 static int clash(const struct define *def, const struct domain *by_name,
@@ -148,9 +149,7 @@ static void define_existing(struct define *def, struct domain *dom)
     bool same = false;
 
     if (def->verb == VERB_NEW) {
-        free(def->macs);
-        def->macs = x_strdup(dom->r->macs);
-        def->args.macs = all_macs(def);
+        def->args.macs = kept_macs(def, dom);
         def->args.config = TAKE(def->text);
         def->args.directory = TAKE(def->directory);
     } else if (def->verb == VERB_RESTORE) {

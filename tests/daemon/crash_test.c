@@ -27,6 +27,7 @@ enum from {
     FROM_HALTED,
     FROM_RUNNING,
     FROM_PAUSED,
+    FROM_CHANGED,          /* it runs, and another config waits for its next boot */
     FROM_SUSPENDED,        /* it ran when it was suspended */
     FROM_SUSPENDED_PAUSED, /* it was paused */
     FROM_SAVED,            /* managed and halted, its state in a file; transient: absent */
@@ -108,6 +109,10 @@ static const struct row rows[] = {
     {"change.live",      MEM_SET,                 FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"change.live",      MEM_SET,                 FROM_PAUSED,           false, "paused",    "paused",    "absent"   },
     {"store.commit",     MEM_SET,                 FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"rebuild.gone",     "reset",                 FROM_CHANGED,          true,  "halted",    "halted",    "halted"   },
+    {"rebuild.gone",     "reboot",                FROM_CHANGED,          true,  "halted",    "halted",    "halted"   },
+    {"rebuild.gone",     "reset",                 FROM_CHANGED,          false, "absent",    "absent",    "absent"   },
+    {"store.commit",     "reset",                 FROM_CHANGED,          true,  "running",   "running",   "halted"   },
     {"store.commit",     "start",                 FROM_HALTED,           true,  "halted",    "halted",    "halted"   },
     {"store.commit",     "create",                FROM_ABSENT,           false, "absent",    "absent",    "absent"   },
     {"store.commit",     "suspend",               FROM_RUNNING,          true,  "running",   "running",   "halted"   },
@@ -158,11 +163,13 @@ static void make(struct bench *b, const struct row *row)
     if (row->from == FROM_HALTED || row->from == FROM_ABSENT)
         return;
     make_running(b, row->managed);
+    if (row->from == FROM_CHANGED)
+        bench_do(b, "config-set", "{\"domain\":\"%s\",\"overrides\":[\"memory=24\"]}", name);
     if (row->from == FROM_PAUSED || row->from == FROM_SUSPENDED_PAUSED)
         bench_do(b, "pause", "%s", one);
     if (row->from >= FROM_SUSPENDED)
         counted_before = bench_count(b, name);
-    if (row->from == FROM_RUNNING || row->from == FROM_PAUSED)
+    if (row->from == FROM_RUNNING || row->from == FROM_PAUSED || row->from == FROM_CHANGED)
         counted_before = bench_count(b, name);
     if (row->from >= FROM_SUSPENDED && row->from != FROM_SAVED)
         bench_do(b, "suspend", "%s", one);

@@ -46,6 +46,27 @@ static void test_copy_shares_nothing(void **state UNUSED)
     record_free(copy);
 }
 
+static void test_the_guests_config_is_kept_beside_the_stored_one(void **state UNUSED)
+{
+    struct record *r = record_new();
+
+    r->config = x_strdup("memory = 64\n");
+    r->directory = x_strdup("/a");
+    r->macs = x_strdup("");
+    assert_string_equal(record_live_config(r), "memory = 64\n");
+    record_keep_live(r);
+    r->config[9] = '9';
+    record_keep_live(r); /* the first one is what the guest has */
+    struct record *copy = record_copy(r);
+    record_free(r);
+    assert_string_equal(record_live_config(copy), "memory = 64\n");
+    assert_string_equal(record_live_directory(copy), "/a");
+    assert_string_equal(record_live_macs(copy), "");
+    record_forget_live(copy);
+    assert_string_equal(record_live_config(copy), "memory = 94\n");
+    record_free(copy);
+}
+
 static void test_job_and_event_copies(void **state UNUSED)
 {
     struct job_record j = {.id = 3, .verb = "save", .actor = x_strdup("uid 0")};
@@ -81,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new_is_halted_and_empty),
         cmocka_unit_test(test_copy_shares_nothing),
+        cmocka_unit_test(test_the_guests_config_is_kept_beside_the_stored_one),
         cmocka_unit_test(test_job_and_event_copies),
         cmocka_unit_test(test_free_takes_null),
     };

@@ -1192,6 +1192,83 @@ static void test_copies_follow_the_configs(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+/* Stores `config` for web1, by a job of `actor` (NULL: by none). */
+static void put_config(struct store *s, const char *config, const char *actor)
+{
+    struct job_record j = {.id = 1, .verb = "config-set", .uuid = UUID("1"), .name = "web1"};
+    struct record *r = make_record(UUID("1"), "web1");
+    struct store_batch *b = store_batch_new();
+    struct err e;
+
+    free(r->config);
+    r->config = x_strdup(config);
+    store_put_domain(b, r);
+    if (actor) {
+        j.actor = x_strdup(actor);
+        store_put_job(b, &j);
+        free(j.actor);
+    }
+    record_free(r);
+    assert_int_equal(store_commit(s, b, &e), 0);
+}
+
+static void test_history_has_who_gave_a_config_and_is_bounded(void **state)
+{
+    const struct folder *f = *state;
+    struct store *s = open_only(f);
+    struct config_version *list;
+    struct err e;
+    size_t count;
+
+    put_config(s, "memory = 1\n", "uid 0 (new)");
+    put_config(s, "memory = 1\n", "uid 0 (the same again)");
+    put_config(s, "memory = 2\n", NULL);
+    assert_int_equal(store_configs(s, UUID("1"), &list, &count, &e), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(list[0].actor, "uid 0 (new)");
+    assert_string_equal(list[0].text, "memory = 1\n");
+    assert_true(list[0].at_ms > 0);
+    assert_null(list[1].actor);
+    config_versions_free(list, count);
+    for (int i = 0; i < STORE_CONFIGS_KEPT + 5; i++) {
+        AUTO_FREE char *config = x_asprintf("memory = %d\n", 100 + i);
+        put_config(s, config, "uid 1000 (reeve)");
+    }
+    assert_int_equal(store_configs(s, UUID("1"), &list, &count, &e), 0);
+    assert_int_equal(count, STORE_CONFIGS_KEPT);
+    assert_int_equal(list[count - 1].version, 2 + STORE_CONFIGS_KEPT + 5);
+    assert_string_equal(list[0].actor, "uid 1000 (reeve)");
+    config_versions_free(list, count);
+    store_close(s);
+}
+
+static void test_a_store_of_version_3_gets_the_new_column(void **state)
+{
+    const struct folder *f = *state;
+    struct store_contents contents;
+    struct config_version *list;
+    struct err e;
+    size_t count;
+
+    struct store *s = open_only(f);
+    put_config(s, "memory = 1\n", "uid 0 (new)");
+    store_close(s);
+    run_sql(f, "ALTER TABLE config DROP COLUMN actor; PRAGMA user_version = 3");
+    s = open_store(f, &contents);
+    assert_int_equal(contents.domain_count, 1);
+    assert_int_equal(contents.domains[0]->broken, REASON_NONE);
+    assert_string_equal(contents.domains[0]->config, "memory = 1\n");
+    assert_null(contents.domains[0]->live_config);
+    store_contents_finish(&contents);
+    put_config(s, "memory = 2\n", "uid 0 (later)");
+    assert_int_equal(store_configs(s, UUID("1"), &list, &count, &e), 0);
+    assert_int_equal(count, 2);
+    assert_null(list[0].actor);
+    assert_string_equal(list[1].actor, "uid 0 (later)");
+    config_versions_free(list, count);
+    store_close(s);
+}
+
 static void test_a_state_change_makes_no_copy(void **state)
 {
     const struct folder *f = *state;
@@ -1364,6 +1441,8 @@ int main(void)
         IN_FOLDER(test_unfinished_jobs_come_back),
         IN_FOLDER(test_jobs_are_pruned_but_not_running_ones),
         IN_FOLDER(test_copies_follow_the_configs),
+        IN_FOLDER(test_history_has_who_gave_a_config_and_is_bounded),
+        IN_FOLDER(test_a_store_of_version_3_gets_the_new_column),
         IN_FOLDER(test_a_state_change_makes_no_copy),
         IN_FOLDER(test_verify_finds_copies_that_are_wrong),
         IN_FOLDER(test_a_copy_that_fails_fails_no_commit),
