@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034 # the arrays are for those who source this
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config libjansson-dev libuv1-dev libsqlite3-dev
-    libxxhash-dev)
+    libxxhash-dev libzstd-dev)
 guest_packages=(qemu-system-x86 qemu-utils)
 test_packages=(bats clang clang-format jq libclang-rt-14-dev libcmocka-dev llvm-14 parallel python3
     scdoc shellcheck socat)

@@ -34,6 +34,24 @@ int fs_write_all(int fd, const void *buf, size_t len, const char *what, struct e
     return 0;
 }
 
+int fs_write_at(int fd, const void *buf, size_t len, uint64_t offset, const char *what,
+                struct err *e)
+{
+    const char *at = buf;
+
+    while (len > 0) {
+        ssize_t n = pwrite(fd, at, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(e, ERR_FAILED, errno, "cannot write %s", what);
+        at += n;
+        offset += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
 ssize_t fs_read_upto(int fd, void *buf, size_t len, const char *what, struct err *e)
 {
     size_t have = 0;

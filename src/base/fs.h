@@ -15,6 +15,10 @@
  * names the file in the message. */
 int fs_write_all(int fd, const void *buf, size_t len, const char *what, struct err *e) MUST_CHECK;
 
+/* The same at a place of the file, without moving it. */
+int fs_write_at(int fd, const void *buf, size_t len, uint64_t offset, const char *what,
+                struct err *e) MUST_CHECK;
+
 /* Reads until len bytes or the end. Returns the count, or -1 with ERR_FAILED. */
 ssize_t fs_read_upto(int fd, void *buf, size_t len, const char *what, struct err *e) MUST_CHECK;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Save images (.reeve, format version 1; docs/image-format.md): a header, framed chunks with
- * checksums, an index, a trailer with length, checksum and end mark. Written under a temporary
- * name in the target's folder; the name appears by rename after fsync. Everything here blocks on
- * the disk: job threads only. */
+/* Save images (.reeve, format version 2; docs/image-format.md): a header, framed chunks with
+ * checksums, compressed by zstd on all CPUs, an index, a trailer with length, checksum and end
+ * mark. Written under a temporary name in the target's folder; the name appears by rename after
+ * fsync. Everything here blocks on the disk: job threads only. */
 #ifndef CORE_IMAGE_H
 #define CORE_IMAGE_H
 
@@ -62,9 +62,19 @@ const char *image_writer_temporary(const struct image_writer *w);
 /* Writes the header; once, first. */
 int image_writer_header(struct image_writer *w, const struct image_header *h,
                         struct err *e) MUST_CHECK;
+/* How chunks are compressed from here on: a level of zstd, from IMAGE_LEVEL_MIN (fast) to
+ * IMAGE_LEVEL_MAX (small); 0 stores them plain. IMAGE_LEVEL_DEFAULT without this call. */
+enum { IMAGE_LEVEL_MIN = -7, IMAGE_LEVEL_MAX = 19, IMAGE_LEVEL_DEFAULT = 1 };
+void image_writer_level(struct image_writer *w, int level);
 /* Reads stream_fd to its end and writes it as chunks; once, after the header; calls op_progress
- * (total is need_bytes or what there is so far). */
+ * (total is need_bytes or what there is so far; from any of the threads that pack, one at a
+ * time). */
 int image_writer_stream(struct image_writer *w, int stream_fd, const struct op *op,
+                        struct err *e) MUST_CHECK;
+/* Writes the guest's memory beside the stream: `bytes` bytes of fd, a multiple of 4096, which
+ * nobody changes meanwhile. Holes and zero pages take no space. fd must be our own (its place is
+ * moved). Once, after the header. */
+int image_writer_memory(struct image_writer *w, int fd, uint64_t bytes, const struct op *op,
                         struct err *e) MUST_CHECK;
 /* Disks as they are now that the guest stands still (kept in the index, after the stream; without
  * this call it has those of the header). */
@@ -92,6 +102,12 @@ int image_reader_verify(struct image_reader *r, const struct op *op, struct err 
  * bad one. A reader that closes early (EPIPE) is ERR_FAILED. SIGPIPE must be ignored. fd is set
  * non-blocking while it runs. Does not close fd. */
 int image_reader_stream(struct image_reader *r, int fd, const struct op *op,
+                        struct err *e) MUST_CHECK;
+/* How much memory is kept beside the stream; 0: all is in the stream. */
+uint64_t image_reader_memory_bytes(const struct image_reader *r);
+/* Writes it to fd, which is of that size and reads as zeros: only what is not zero is written, each
+ * chunk after its checksum was compared. */
+int image_reader_memory(struct image_reader *r, int fd, const struct op *op,
                         struct err *e) MUST_CHECK;
 void image_reader_free(struct image_reader *r);
 

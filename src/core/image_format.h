@@ -14,26 +14,36 @@
 #define IMAGE_MAGIC "\x89reeve\r\n"
 #define IMAGE_END_MARK "reeveEND"
 #define IMAGE_KIND_PLAIN "data"
+#define IMAGE_KIND_ZSTD "zstd"
 #define IMAGE_KIND_INDEX "indx"
 
 enum {
-    IMAGE_VERSION = 1,
+    IMAGE_VERSION = 2,
     IMAGE_MARK_LEN = 8, /* of magic and end mark */
     IMAGE_KIND_LEN = 4,
     IMAGE_PREAMBLE_LEN = 24, /* magic, version, length and checksum of the header */
     IMAGE_FRAME_LEN = 24,    /* before each chunk, and before the index */
     IMAGE_ENTRY_LEN = 32,    /* of the index, one a chunk */
-    IMAGE_TRAILER_LEN = 40,
-    IMAGE_TRAILER_SUMMED = 24, /* how much of it is under the checksum of the whole */
+    IMAGE_TRAILER_LEN = 48,
+    IMAGE_TRAILER_SUMMED = 32, /* how much of it is under the checksum of the whole */
     IMAGE_HEADER_MAX = 4 * 1024 * 1024,
     IMAGE_DISKS_MAX = 4 * 1024 * 1024,
-    IMAGE_PAYLOAD_MAX = 1024 * 1024, /* what a reader must take */
-    IMAGE_PAYLOAD = 256 * 1024,      /* what the writer makes */
+    IMAGE_RAW_MAX = 1024 * 1024, /* bytes that a chunk stands for: what a reader must take */
+    IMAGE_RAW = 256 * 1024,      /* what the writer makes */
+    IMAGE_PAGE = 4096,           /* places and lengths in memory are multiples of it */
     IMAGE_CHUNKS_MAX = 8 * 1024 * 1024,
+    IMAGE_LEVEL_PLAIN = 0, /* nothing is compressed */
 };
 
-/* What stands before a chunk. For the index: stored is the length of its JSON, raw the number of
- * its entries, number 0. */
+/* What a chunk is a part of. */
+enum image_section {
+    IMAGE_STREAM, /* the driver's stream, without gaps */
+    IMAGE_MEMORY, /* the guest's memory where it is kept apart; what no chunk names is zero */
+    IMAGE_SECTIONS,
+};
+
+/* What stands before a chunk; number counts them in the order of the file. For the index: stored
+ * is the length of its JSON, raw the number of its entries, number 0. */
 struct image_frame {
     char kind[IMAGE_KIND_LEN];
     uint32_t stored;
@@ -42,14 +52,14 @@ struct image_frame {
     uint64_t sum;
 };
 
-/* A row of the index. */
+/* A row of the index; the rows are in the order of the file. */
 struct image_entry {
-    uint64_t offset;
-    uint64_t sum;
+    uint64_t position; /* of its bytes in the section */
+    uint64_t sum;      /* of the payload */
     char kind[IMAGE_KIND_LEN];
-    uint32_t stored;
-    uint32_t raw;
-    uint32_t zero;
+    uint32_t stored; /* length of the payload */
+    uint32_t raw;    /* how many bytes it stands for */
+    uint32_t section;
 };
 
 static inline unsigned char *image_put32(unsigned char *at, uint32_t value)
@@ -108,21 +118,21 @@ static inline struct image_frame image_frame_get(const unsigned char bytes[IMAGE
 static inline void image_entry_put(unsigned char bytes[IMAGE_ENTRY_LEN],
                                    const struct image_entry *row)
 {
-    image_put64(bytes, row->offset);
+    image_put64(bytes, row->position);
     image_put64(bytes + 8, row->sum);
     memcpy(bytes + 16, row->kind, IMAGE_KIND_LEN);
     image_put32(bytes + 20, row->stored);
     image_put32(bytes + 24, row->raw);
-    image_put32(bytes + 28, row->zero);
+    image_put32(bytes + 28, row->section);
 }
 
 static inline struct image_entry image_entry_get(const unsigned char bytes[IMAGE_ENTRY_LEN])
 {
-    struct image_entry row = {.offset = image_get64(bytes),
+    struct image_entry row = {.position = image_get64(bytes),
                               .sum = image_get64(bytes + 8),
                               .stored = image_get32(bytes + 20),
                               .raw = image_get32(bytes + 24),
-                              .zero = image_get32(bytes + 28)};
+                              .section = image_get32(bytes + 28)};
 
     memcpy(row.kind, bytes + 16, IMAGE_KIND_LEN);
     return row;
@@ -145,6 +155,12 @@ const char *image_kind_of_file(unsigned mode);
  * same_boot: the host has not booted since, so that counters of written sectors go on. */
 void image_disk_difference(struct str *to, const struct image_disk *was,
                            const struct image_disk *is, bool same_boot);
+
+/* All of len bytes are zero. */
+static inline bool image_is_zero(const unsigned char *bytes, size_t len)
+{
+    return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+}
 
 /* image_write.c: -1 once op is cancelled or past its deadline, also where there is nothing to
  * wait for. */

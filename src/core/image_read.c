@@ -8,8 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
+#include <zstd.h>
 
 #include "base/mem.h"
+#include "core/image_crew.h"
 #include "core/image_format.h"
 
 struct image_reader {
@@ -19,7 +21,12 @@ struct image_reader {
     uint64_t chunks_offset; /* where the first chunk begins */
     uint64_t index_offset;
     uint64_t stream_bytes;
+    uint64_t memory_bytes;
     uint32_t chunk_count;
+    uint64_t *places; /* owned; of each chunk's frame in the file */
+    uint32_t *order;  /* owned; numbers of the chunks: those of the stream in its order, then those
+                         of the memory */
+    uint32_t stream_chunks;
     unsigned char *index; /* owned; the whole index */
     size_t index_len;
     size_t disks_len;             /* of the JSON in it, after its frame */
@@ -109,7 +116,7 @@ static int read_trailer(struct image_reader *r, unsigned char *trailer, struct e
 
     if (read_at(r, trailer_offset, trailer, IMAGE_TRAILER_LEN, e) < 0)
         return -1;
-    if (memcmp(trailer + 32, IMAGE_END_MARK, IMAGE_MARK_LEN) != 0) {
+    if (memcmp(trailer + IMAGE_TRAILER_LEN - IMAGE_MARK_LEN, IMAGE_END_MARK, IMAGE_MARK_LEN) != 0) {
         err_set(e, ERR_DAMAGED, "it has no end mark: it was cut, or never finished");
         return damaged(r, e);
     }
@@ -121,6 +128,7 @@ static int read_trailer(struct image_reader *r, unsigned char *trailer, struct e
     }
     r->index_offset = image_get64(trailer + 8);
     r->stream_bytes = image_get64(trailer + 16);
+    r->memory_bytes = image_get64(trailer + 24);
     if (r->index_offset < r->chunks_offset || r->index_offset > trailer_offset - IMAGE_FRAME_LEN) {
         err_set(e, ERR_DAMAGED, "its trailer names a wrong place of the index");
         return damaged(r, e);
@@ -162,14 +170,60 @@ static struct image_entry entry_at(const struct image_reader *r, uint32_t number
     return image_entry_get(r->entries + (size_t)number * IMAGE_ENTRY_LEN);
 }
 
-/* The chunks must fill the place between header and index without gap or overlap. */
-static int check_entries(const struct image_reader *r, struct err *e)
+/* What a row may say of itself; the file's end of chunks bounds what it says of the file. */
+static bool entry_fits(const struct image_reader *r, const struct image_entry *row, uint64_t offset)
 {
-    uint64_t offset = r->chunks_offset, stream = 0;
+    bool plain = memcmp(row->kind, IMAGE_KIND_PLAIN, IMAGE_KIND_LEN) == 0;
+    bool memory = row->section == IMAGE_MEMORY;
+    uint64_t whole = memory ? r->memory_bytes : r->stream_bytes;
 
+    if (row->section >= IMAGE_SECTIONS || row->raw == 0 || row->raw > IMAGE_RAW_MAX ||
+        row->stored == 0 || (plain ? row->stored != row->raw : row->stored >= row->raw) ||
+        row->stored + IMAGE_FRAME_LEN > r->index_offset - offset)
+        return false;
+    if (memory && (row->position % IMAGE_PAGE != 0 || row->raw % IMAGE_PAGE != 0))
+        return false;
+    return row->raw <= whole && row->position <= whole - row->raw;
+}
+
+static int by_place_in_section(const void *a, const void *b, void *arg)
+{
+    const struct image_reader *r = arg;
+    struct image_entry x = entry_at(r, *(const uint32_t *)a), y = entry_at(r, *(const uint32_t *)b);
+
+    if (x.section != y.section)
+        return x.section < y.section ? -1 : 1;
+    return x.position < y.position ? -1 : x.position > y.position;
+}
+
+/* In its section each byte has at most one chunk, in the stream exactly one. */
+static bool sections_fit(struct image_reader *r)
+{
+    uint64_t end[IMAGE_SECTIONS] = {0};
+
+    qsort_r(r->order, r->chunk_count, sizeof *r->order, by_place_in_section, r);
+    for (uint32_t i = 0; i < r->chunk_count; i++) {
+        struct image_entry row = entry_at(r, r->order[i]);
+        bool stream = row.section == IMAGE_STREAM;
+        if (row.position < end[row.section] || (stream && row.position != end[row.section]))
+            return false;
+        end[row.section] = row.position + row.raw;
+        r->stream_chunks += stream;
+    }
+    return end[IMAGE_STREAM] == r->stream_bytes;
+}
+
+/* The chunks must fill the place between header and index without gap or overlap. */
+static int check_entries(struct image_reader *r, struct err *e)
+{
+    uint64_t offset = r->chunks_offset;
+
+    r->places = x_reallocarray(NULL, r->chunk_count + 1, sizeof *r->places);
+    r->order = x_reallocarray(NULL, r->chunk_count + 1, sizeof *r->order);
     for (uint32_t i = 0; i < r->chunk_count; i++) {
         struct image_entry row = entry_at(r, i);
-        if (memcmp(row.kind, IMAGE_KIND_PLAIN, IMAGE_KIND_LEN) != 0) {
+        if (memcmp(row.kind, IMAGE_KIND_PLAIN, IMAGE_KIND_LEN) != 0 &&
+            memcmp(row.kind, IMAGE_KIND_ZSTD, IMAGE_KIND_LEN) != 0) {
             AUTO_STR struct str kind = {0};
             str_add_escaped(&kind, row.kind, IMAGE_KIND_LEN);
             return err_set(e, ERR_UNSUPPORTED,
@@ -177,16 +231,15 @@ static int check_entries(const struct image_reader *r, struct err *e)
                            "this reeve cannot read",
                            r->path, kind.data);
         }
-        if (row.offset != offset || row.stored == 0 || row.stored > IMAGE_PAYLOAD_MAX ||
-            row.raw != row.stored || row.zero != 0 ||
-            row.stored + IMAGE_FRAME_LEN > r->index_offset - offset) {
+        if (!entry_fits(r, &row, offset)) {
             err_set(e, ERR_DAMAGED, "its index is wrong at chunk %u", i);
             return damaged(r, e);
         }
+        r->places[i] = offset;
+        r->order[i] = i;
         offset += IMAGE_FRAME_LEN + row.stored;
-        stream += row.raw;
     }
-    if (offset != r->index_offset || stream != r->stream_bytes) {
+    if (offset != r->index_offset || r->memory_bytes % IMAGE_PAGE != 0 || !sections_fit(r)) {
         err_set(e, ERR_DAMAGED, "its index does not list all of its chunks");
         return damaged(r, e);
     }
@@ -226,7 +279,7 @@ static int read_all_but_chunks(struct image_reader *r, struct err *e)
     }
     if (read_index(r, e) < 0)
         return -1;
-    if (sum_whole(r, preamble, header, trailer) != image_get64(trailer + 24)) {
+    if (sum_whole(r, preamble, header, trailer) != image_get64(trailer + IMAGE_TRAILER_SUMMED)) {
         err_set(e, ERR_DAMAGED, "the checksum of the whole is wrong");
         return damaged(r, e);
     }
@@ -270,27 +323,59 @@ uint64_t image_reader_size(const struct image_reader *r)
     return r->size;
 }
 
-/* Reads chunk `number` with its frame into buf and compares it with the index. */
-static int read_chunk(const struct image_reader *r, uint32_t number, unsigned char *buf,
-                      size_t *ret_len, struct err *e)
+uint64_t image_reader_memory_bytes(const struct image_reader *r)
 {
-    struct image_entry row = entry_at(r, number);
+    return r->memory_bytes;
+}
 
-    if (read_at(r, row.offset, buf, IMAGE_FRAME_LEN + row.stored, e) < 0)
+/* ---- chunks: each thread takes the next one, checks it, unpacks it and hands it on ---- */
+
+/* What is done with the chunks from `next` to `end` of r->order. */
+struct unpacking {
+    const struct image_reader *r;
+    const struct op *op;
+    int fd; /* -1: they are only checked */
+    uint32_t end;
+    uint32_t next;       /* to be taken; under the crew's lock */
+    uint32_t handed_on;  /* how many of the stream were written; under the crew's lock */
+    uint64_t done_bytes; /* under the crew's lock */
+    uint64_t total_bytes;
+};
+
+/* What one thread has. */
+struct unpacker {
+    ZSTD_DCtx *zstd;      /* owned */
+    unsigned char *chunk; /* owned; as it is in the file */
+    unsigned char *raw;   /* owned */
+};
+
+static int bad_chunk(const struct image_reader *r, uint32_t number, const char *what, struct err *e)
+{
+    err_set(e, ERR_DAMAGED, "chunk %u (byte %ju) %s", number, (uintmax_t)r->places[number], what);
+    return damaged(r, e);
+}
+
+/* Reads chunk `number` with its frame, compares it with the index, and unpacks it; *ret_bytes are
+ * row->raw bytes in the unpacker. */
+static int read_chunk(const struct image_reader *r, uint32_t number, const struct image_entry *row,
+                      struct unpacker *u, const unsigned char **ret_bytes, struct err *e)
+{
+    if (read_at(r, r->places[number], u->chunk, IMAGE_FRAME_LEN + row->stored, e) < 0)
         return -1;
-    struct image_frame frame = image_frame_get(buf);
-    if (memcmp(frame.kind, row.kind, IMAGE_KIND_LEN) != 0 || frame.stored != row.stored ||
-        frame.raw != row.raw || frame.number != number || frame.sum != row.sum) {
-        err_set(e, ERR_DAMAGED, "chunk %u (byte %ju) is not as the index says", number,
-                (uintmax_t)row.offset);
-        return damaged(r, e);
-    }
-    if (XXH3_64bits(buf + IMAGE_FRAME_LEN, row.stored) != row.sum) {
-        err_set(e, ERR_DAMAGED, "the checksum of chunk %u (byte %ju) is wrong", number,
-                (uintmax_t)row.offset);
-        return damaged(r, e);
-    }
-    *ret_len = row.stored;
+    struct image_frame frame = image_frame_get(u->chunk);
+    if (memcmp(frame.kind, row->kind, IMAGE_KIND_LEN) != 0 || frame.stored != row->stored ||
+        frame.raw != row->raw || frame.number != number || frame.sum != row->sum)
+        return bad_chunk(r, number, "is not as the index says", e);
+    if (XXH3_64bits(u->chunk + IMAGE_FRAME_LEN, row->stored) != row->sum)
+        return bad_chunk(r, number, "has a wrong checksum", e);
+    *ret_bytes = u->chunk + IMAGE_FRAME_LEN;
+    if (memcmp(row->kind, IMAGE_KIND_ZSTD, IMAGE_KIND_LEN) != 0)
+        return 0;
+    size_t n =
+        ZSTD_decompressDCtx(u->zstd, u->raw, row->raw, u->chunk + IMAGE_FRAME_LEN, row->stored);
+    if (ZSTD_isError(n) || n != row->raw)
+        return bad_chunk(r, number, "cannot be decompressed", e);
+    *ret_bytes = u->raw;
     return 0;
 }
 
@@ -315,40 +400,119 @@ static int write_out(const struct image_reader *r, int fd, const unsigned char *
     return 0;
 }
 
-/* fd -1: verify only. */
-static int each_chunk(const struct image_reader *r, int fd, const struct op *op, struct err *e)
+/* Runs of pages that are not zero, each to its place. */
+static int write_pages(int fd, const unsigned char *bytes, const struct image_entry *row,
+                       struct err *e)
 {
-    AUTO_FREE unsigned char *buf = x_malloc(IMAGE_FRAME_LEN + IMAGE_PAYLOAD_MAX);
-    uint64_t done = 0;
-    size_t len = 0;
-
-    posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    for (uint32_t i = 0; i < r->chunk_count; i++) {
-        if (image_pace(op, "reading the image", e) < 0 || read_chunk(r, i, buf, &len, e) < 0)
+    for (size_t at = 0; at < row->raw;) {
+        size_t run = 0;
+        while (at + run < row->raw && !image_is_zero(bytes + at + run, IMAGE_PAGE))
+            run += IMAGE_PAGE;
+        if (run > 0 &&
+            fs_write_at(fd, bytes + at, run, row->position + at, "the guest's memory", e) < 0)
             return -1;
-        if (fd >= 0 && write_out(r, fd, buf + IMAGE_FRAME_LEN, len, op, e) < 0)
-            return -1;
-        done += len;
-        op_progress(op, done, r->stream_bytes);
+        at += run + IMAGE_PAGE;
     }
     return 0;
 }
 
+/* The stream's chunks go out in its order: each thread waits until it is the turn of its own (place
+ * `at` of the order). */
+static int hand_on(struct unpacking *u, uint32_t at, const struct image_entry *row,
+                   const unsigned char *bytes, struct image_crew *crew, struct err *e)
+{
+    if (u->fd >= 0 && row->section == IMAGE_MEMORY && write_pages(u->fd, bytes, row, e) < 0)
+        return -1;
+    bool in_turn = u->fd >= 0 && row->section == IMAGE_STREAM;
+    pthread_mutex_lock(&crew->lock);
+    while (in_turn && u->handed_on != at && !atomic_load(&crew->failed))
+        pthread_cond_wait(&crew->turn, &crew->lock);
+    pthread_mutex_unlock(&crew->lock);
+    if (atomic_load(&crew->failed))
+        return 0;
+    if (in_turn && write_out(u->r, u->fd, bytes, row->raw, u->op, e) < 0)
+        return -1;
+    pthread_mutex_lock(&crew->lock);
+    u->handed_on++;
+    u->done_bytes += row->raw;
+    op_progress(u->op, u->done_bytes, u->total_bytes);
+    pthread_cond_broadcast(&crew->turn);
+    pthread_mutex_unlock(&crew->lock);
+    return 0;
+}
+
+static int unpack_next(struct unpacking *u, struct unpacker *mine, bool *ret_over,
+                       struct image_crew *crew, struct err *e)
+{
+    const unsigned char *bytes = NULL;
+
+    pthread_mutex_lock(&crew->lock);
+    uint32_t at = u->next;
+    *ret_over = at == u->end;
+    u->next += !*ret_over;
+    pthread_mutex_unlock(&crew->lock);
+    if (*ret_over)
+        return 0;
+    uint32_t number = u->r->order[at];
+    struct image_entry row = entry_at(u->r, number);
+    if (image_pace(u->op, "reading the image", e) < 0 ||
+        read_chunk(u->r, number, &row, mine, &bytes, e) < 0)
+        return -1;
+    return hand_on(u, at, &row, bytes, crew, e);
+}
+
+static void unpack_chunks(void *arg, struct image_crew *crew)
+{
+    struct unpacking *u = arg;
+    struct unpacker mine = {.zstd = ZSTD_createDCtx(),
+                            .chunk = x_malloc(IMAGE_FRAME_LEN + IMAGE_RAW_MAX),
+                            .raw = x_malloc(IMAGE_RAW_MAX)};
+    bool over = false;
+    struct err e;
+
+    if (!mine.zstd)
+        abort();
+    while (!over && !atomic_load(&crew->failed))
+        if (unpack_next(u, &mine, &over, crew, &e) < 0)
+            image_crew_fail(crew, &e);
+    ZSTD_freeDCtx(mine.zstd);
+    free(mine.chunk);
+    free(mine.raw);
+}
+
 int image_reader_verify(struct image_reader *r, const struct op *op, struct err *e)
 {
-    return each_chunk(r, -1, op, e);
+    struct unpacking u = {.r = r, .op = op, .fd = -1, .end = r->chunk_count};
+
+    for (uint32_t i = 0; i < r->chunk_count; i++)
+        u.total_bytes += entry_at(r, i).raw;
+    posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return image_crew_run(unpack_chunks, &u, u.end - u.next, e);
 }
 
 int image_reader_stream(struct image_reader *r, int fd, const struct op *op, struct err *e)
 {
+    struct unpacking u = {
+        .r = r, .op = op, .fd = fd, .end = r->stream_chunks, .total_bytes = r->stream_bytes};
     int flags = fcntl(fd, F_GETFL);
 
     /* A blocking write of a whole chunk into a pipe could not be cancelled. */
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot hand on the guest's state from %s", r->path);
-    int result = each_chunk(r, fd, op, e);
+    int result = image_crew_run(unpack_chunks, &u, u.end - u.next, e);
     (void)fcntl(fd, F_SETFL, flags);
     return result;
+}
+
+int image_reader_memory(struct image_reader *r, int fd, const struct op *op, struct err *e)
+{
+    struct unpacking u = {
+        .r = r, .op = op, .fd = fd, .next = r->stream_chunks, .end = r->chunk_count};
+
+    for (uint32_t i = u.next; i < u.end; i++)
+        u.total_bytes += entry_at(r, r->order[i]).raw;
+    posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return image_crew_run(unpack_chunks, &u, u.end - u.next, e);
 }
 
 void image_reader_free(struct image_reader *r)
@@ -358,6 +522,8 @@ void image_reader_free(struct image_reader *r)
     mem_cleanup_close(&r->fd);
     image_header_finish(&r->header);
     free(r->index);
+    free(r->places);
+    free(r->order);
     free(r->path);
     free(r);
 }

@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
+#include <zstd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "core/image_crew.h"
 #include "core/image_format.h"
 
 enum {
@@ -35,9 +37,12 @@ struct image_writer {
     int fd; /* of the temporary file */
     struct fs_user user;
     uint64_t need_bytes;
+    int level;
     uint64_t offset;       /* bytes in the file */
     uint64_t started_back; /* bytes whose write-back was started */
     uint64_t stream_bytes;
+    uint64_t memory_bytes;
+    uint64_t done_bytes; /* of stream and memory, for the progress */
     uint32_t chunk_count;
     XXH3_state_t *sum;  /* owned; of the whole */
     struct str entries; /* of the index, encoded */
@@ -166,6 +171,7 @@ int image_writer_open(const char *path, const struct fs_user *user, uint64_t nee
     w->path = x_strdup(path);
     w->name = fs_split(w->path, &w->dir);
     w->need_bytes = need_bytes;
+    w->level = IMAGE_LEVEL_DEFAULT;
     w->user = user ? *user : (struct fs_user){geteuid(), getegid()};
     w->sum = XXH3_createState();
     if (!w->sum)
@@ -193,18 +199,19 @@ const char *image_writer_temporary(const struct image_writer *w)
     return w->temporary;
 }
 
+/* Started early, so that the last fsync, for which the guest waits, has little left: of 512 MiB it
+ * then takes milliseconds, and the whole about two thirds of the time. */
+static void write_back(const struct image_writer *w, uint64_t from, uint64_t to)
+{
+    if (to > from)
+        sync_file_range(w->fd, (off_t)from, (off_t)(to - from), SYNC_FILE_RANGE_WRITE);
+}
+
 static int append(struct image_writer *w, const void *bytes, size_t len, struct err *e)
 {
-    if (fs_write_all(w->fd, bytes, len, w->temporary, e) < 0)
+    if (fs_write_at(w->fd, bytes, len, w->offset, w->temporary, e) < 0)
         return failed(w, e);
     w->offset += len;
-    /* Started early, so that the last fsync, for which the guest waits, has little left: of
-     * 512 MiB it then takes milliseconds, and the whole about two thirds of the time. */
-    if (w->offset - w->started_back >= WRITE_BACK_BYTES) {
-        sync_file_range(w->fd, (off_t)w->started_back, (off_t)(w->offset - w->started_back),
-                        SYNC_FILE_RANGE_WRITE);
-        w->started_back = w->offset;
-    }
     return 0;
 }
 
@@ -235,73 +242,247 @@ int image_writer_header(struct image_writer *w, const struct image_header *h, st
     return 0;
 }
 
-/* chunk is the payload of len bytes, with room for the frame before it. */
-static int append_chunk(struct image_writer *w, unsigned char *chunk, size_t len, struct err *e)
+/* ---- chunks: each thread takes what comes next, packs it and puts it at the file's end ---- */
+
+/* What the threads of one section share. */
+struct packing {
+    struct image_writer *w;
+    const struct op *op;
+    enum image_section section;
+    int fd;
+    uint64_t bytes; /* of the memory */
+    pthread_mutex_t taking;
+    uint64_t next; /* place in the section; under taking */
+    bool over;     /* under taking */
+};
+
+/* What one thread has. */
+struct packer {
+    ZSTD_CCtx *zstd;       /* owned */
+    unsigned char *raw;    /* owned; room for a frame, then the bytes */
+    unsigned char *packed; /* owned; the same */
+};
+
+/* A chunk as it is taken; bytes are in packer.raw. */
+struct taken {
+    uint64_t position;
+    size_t at; /* of the bytes, behind the frame */
+    size_t len;
+};
+
+/* Reads the next part of the stream; len is 0 at its end. Under taking. */
+static int take_stream(struct packing *p, unsigned char *bytes, struct taken *ret, struct err *e)
 {
-    unsigned char entry[IMAGE_ENTRY_LEN];
-    uint64_t sum = XXH3_64bits(chunk + IMAGE_FRAME_LEN, len);
-
-    if (w->chunk_count == IMAGE_CHUNKS_MAX)
-        return err_set(e, ERR_TOO_LARGE, "cannot save to %s: an image holds at most %ju GiB",
-                       w->path, (uintmax_t)IMAGE_CHUNKS_MAX * IMAGE_PAYLOAD >> 30);
-    image_frame_put(chunk, &(struct image_frame){
-                               .kind = {'d', 'a', 't', 'a'},
-                               .stored = (uint32_t)len,
-                               .raw = (uint32_t)len,
-                               .number = w->chunk_count,
-                               .sum = sum
-    });
-    image_entry_put(entry, &(struct image_entry){
-                               .offset = w->offset,
-                               .sum = sum,
-                               .kind = {'d', 'a', 't', 'a'},
-                               .stored = (uint32_t)len,
-                               .raw = (uint32_t)len
-    });
-    if (append(w, chunk, IMAGE_FRAME_LEN + len, e) < 0)
-        return -1;
-    str_addn(&w->entries, entry, sizeof entry);
-    w->chunk_count++;
-    w->stream_bytes += len;
-    return 0;
-}
-
-static void report(const struct image_writer *w, const struct op *op)
-{
-    uint64_t total = w->need_bytes > w->stream_bytes ? w->need_bytes : w->stream_bytes;
-
-    op_progress(op, w->stream_bytes, w->need_bytes ? total : 0);
-}
-
-int image_writer_stream(struct image_writer *w, int stream_fd, const struct op *op, struct err *e)
-{
-    AUTO_FREE unsigned char *chunk = x_malloc(IMAGE_FRAME_LEN + IMAGE_PAYLOAD);
-    size_t have = 0;
-
-    assert(w->step == HAS_HEADER);
-    for (;;) {
-        if (op_wait(op, stream_fd, POLLIN, STREAM_PHASE, e) < 0 ||
-            image_pace(op, STREAM_PHASE, e) < 0)
-            return failed(w, e);
-        ssize_t n = read(stream_fd, chunk + IMAGE_FRAME_LEN + have, IMAGE_PAYLOAD - have);
+    *ret = (struct taken){.position = p->next};
+    while (!p->over && ret->len < IMAGE_RAW) {
+        if (op_wait(p->op, p->fd, POLLIN, STREAM_PHASE, e) < 0 ||
+            image_pace(p->op, STREAM_PHASE, e) < 0)
+            return failed(p->w, e);
+        ssize_t n = read(p->fd, bytes + ret->len, IMAGE_RAW - ret->len);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n < 0) {
             err_errno(e, ERR_FAILED, errno, "cannot read %s", STREAM_PHASE);
-            return failed(w, e);
+            return failed(p->w, e);
+        }
+        p->over = n == 0;
+        ret->len += (size_t)n;
+    }
+    p->next += ret->len;
+    return 0;
+}
+
+/* The window of memory in which the next data is; len is 0 at the end. Under taking. */
+static int take_window(struct packing *p, struct taken *ret, struct err *e)
+{
+    off_t data = lseek(p->fd, (off_t)p->next, SEEK_DATA);
+
+    *ret = (struct taken){0};
+    if (image_pace(p->op, STREAM_PHASE, e) < 0)
+        return failed(p->w, e);
+    if (data < 0 && errno != ENXIO) /* it cannot tell its holes */
+        data = (off_t)p->next;
+    if (data < 0 || (uint64_t)data >= p->bytes)
+        return 0;
+    ret->position = (uint64_t)data / IMAGE_RAW * IMAGE_RAW;
+    if (ret->position < p->next)
+        ret->position = p->next;
+    uint64_t left = p->bytes - ret->position;
+    ret->len = left < IMAGE_RAW ? (size_t)left : IMAGE_RAW;
+    p->next = ret->position + ret->len;
+    return 0;
+}
+
+/* Reads the window, and leaves out zero pages at both ends; all of it (len 0) when there is nothing
+ * else. */
+static int read_window(const struct packing *p, unsigned char *bytes, struct taken *t,
+                       struct err *e)
+{
+    for (size_t have = 0; have < t->len;) {
+        ssize_t n = pread(p->fd, bytes + have, t->len - have, (off_t)(t->position + have));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            err_errno(e, ERR_FAILED, n < 0 ? errno : EIO, "cannot read the guest's memory");
+            return failed(p->w, e);
         }
         have += (size_t)n;
-        if (have == IMAGE_PAYLOAD || (n == 0 && have > 0)) {
-            if (append_chunk(w, chunk, have, e) < 0)
-                return -1;
-            have = 0;
-            report(w, op);
-        }
-        if (n == 0)
-            break;
     }
+    while (t->len > 0 && image_is_zero(bytes + t->len - IMAGE_PAGE, IMAGE_PAGE))
+        t->len -= IMAGE_PAGE;
+    while (t->len > 0 && image_is_zero(bytes + t->at, IMAGE_PAGE)) {
+        t->at += IMAGE_PAGE;
+        t->position += IMAGE_PAGE;
+        t->len -= IMAGE_PAGE;
+    }
+    return 0;
+}
+
+/* The next chunk into packer->raw: 1, or 0 when there is none, or -1. */
+static int take(struct packing *p, struct packer *packer, struct taken *ret, struct err *e)
+{
+    unsigned char *bytes = packer->raw + IMAGE_FRAME_LEN;
+
+    do {
+        pthread_mutex_lock(&p->taking);
+        int result =
+            p->section == IMAGE_STREAM ? take_stream(p, bytes, ret, e) : take_window(p, ret, e);
+        pthread_mutex_unlock(&p->taking);
+        if (result < 0)
+            return -1;
+        if (ret->len == 0)
+            return 0;
+        if (p->section == IMAGE_MEMORY && read_window(p, bytes, ret, e) < 0)
+            return -1;
+    } while (ret->len == 0);
+    return 1;
+}
+
+/* The payload with room for its frame before it; *ret_kind and *ret_len say what it is. What zstd
+ * does not make smaller by a 32nd stays as it is: loading it costs nothing then. */
+static unsigned char *pack(const struct image_writer *w, const struct packer *packer,
+                           const struct taken *t, const char **ret_kind, size_t *ret_len)
+{
+    unsigned char *raw = packer->raw + t->at;
+
+    *ret_kind = IMAGE_KIND_PLAIN;
+    *ret_len = t->len;
+    if (w->level == IMAGE_LEVEL_PLAIN)
+        return raw;
+    size_t n = ZSTD_compress2(packer->zstd, packer->packed + IMAGE_FRAME_LEN, t->len - t->len / 32,
+                              raw + IMAGE_FRAME_LEN, t->len);
+    if (ZSTD_isError(n) || n >= t->len)
+        return raw;
+    *ret_kind = IMAGE_KIND_ZSTD;
+    *ret_len = n;
+    return packer->packed;
+}
+
+static int put(struct packing *p, const struct packer *packer, const struct taken *t,
+               struct image_crew *crew, struct err *e)
+{
+    struct image_writer *w = p->w;
+    unsigned char entry[IMAGE_ENTRY_LEN];
+    const char *kind;
+    size_t len;
+    unsigned char *chunk = pack(w, packer, t, &kind, &len);
+    struct image_frame frame = {.stored = (uint32_t)len,
+                                .raw = (uint32_t)t->len,
+                                .sum = XXH3_64bits(chunk + IMAGE_FRAME_LEN, len)};
+    struct image_entry row = {.position = t->position,
+                              .sum = frame.sum,
+                              .stored = frame.stored,
+                              .raw = frame.raw,
+                              .section = p->section};
+
+    memcpy(frame.kind, kind, IMAGE_KIND_LEN);
+    memcpy(row.kind, kind, IMAGE_KIND_LEN);
+    image_entry_put(entry, &row);
+    pthread_mutex_lock(&crew->lock);
+    bool full = w->chunk_count == IMAGE_CHUNKS_MAX;
+    uint64_t offset = w->offset, back_from = w->started_back, back_to = back_from;
+    if (!full) {
+        frame.number = w->chunk_count++;
+        w->offset += IMAGE_FRAME_LEN + len;
+        str_addn(&w->entries, entry, sizeof entry);
+        w->done_bytes += t->len;
+        if (p->section == IMAGE_STREAM)
+            w->stream_bytes += t->len;
+        uint64_t total = w->need_bytes > w->done_bytes ? w->need_bytes : w->done_bytes;
+        op_progress(p->op, w->done_bytes, w->need_bytes ? total : 0);
+        if (offset - back_from >= WRITE_BACK_BYTES)
+            w->started_back = back_to = offset;
+    }
+    pthread_mutex_unlock(&crew->lock);
+    if (full)
+        return err_set(e, ERR_TOO_LARGE, "cannot save to %s: an image holds at most %ju GiB",
+                       w->path, (uintmax_t)IMAGE_CHUNKS_MAX * IMAGE_RAW >> 30);
+    image_frame_put(chunk, &frame);
+    if (fs_write_at(w->fd, chunk, IMAGE_FRAME_LEN + len, offset, w->temporary, e) < 0)
+        return failed(w, e);
+    write_back(w, back_from, back_to);
+    return 0;
+}
+
+static void pack_chunks(void *arg, struct image_crew *crew)
+{
+    struct packing *p = arg;
+    struct packer packer = {.zstd = ZSTD_createCCtx(),
+                            .raw = x_malloc(IMAGE_FRAME_LEN + IMAGE_RAW),
+                            .packed = x_malloc(IMAGE_FRAME_LEN + IMAGE_RAW)};
+    struct taken t;
+    struct err e;
+    int result = 1;
+
+    if (!packer.zstd)
+        abort();
+    ZSTD_CCtx_setParameter(packer.zstd, ZSTD_c_compressionLevel, p->w->level);
+    while (result > 0 && !atomic_load(&crew->failed)) {
+        result = take(p, &packer, &t, &e);
+        if (result > 0 && put(p, &packer, &t, crew, &e) < 0)
+            result = -1;
+    }
+    if (result < 0)
+        image_crew_fail(crew, &e);
+    ZSTD_freeCCtx(packer.zstd);
+    free(packer.raw);
+    free(packer.packed);
+}
+
+static int pack_section(struct packing *p, struct err *e)
+{
+    pthread_mutex_init(&p->taking, NULL);
+    int result = image_crew_run(pack_chunks, p, UINT64_MAX, e);
+    pthread_mutex_destroy(&p->taking);
+    return result;
+}
+
+void image_writer_level(struct image_writer *w, int level)
+{
+    assert(level >= IMAGE_LEVEL_MIN && level <= IMAGE_LEVEL_MAX);
+    w->level = level;
+}
+
+int image_writer_stream(struct image_writer *w, int stream_fd, const struct op *op, struct err *e)
+{
+    struct packing p = {.w = w, .op = op, .section = IMAGE_STREAM, .fd = stream_fd};
+
+    assert(w->step == HAS_HEADER);
+    if (pack_section(&p, e) < 0)
+        return -1;
     w->step = HAS_STREAM;
     return 0;
+}
+
+int image_writer_memory(struct image_writer *w, int fd, uint64_t bytes, const struct op *op,
+                        struct err *e)
+{
+    struct packing p = {.w = w, .op = op, .section = IMAGE_MEMORY, .fd = fd, .bytes = bytes};
+
+    assert((w->step == HAS_HEADER || w->step == HAS_STREAM) && w->memory_bytes == 0 &&
+           bytes % IMAGE_PAGE == 0);
+    w->memory_bytes = bytes;
+    return pack_section(&p, e);
 }
 
 int image_writer_disks(struct image_writer *w, const struct image_disk *disks, size_t count,
@@ -337,6 +518,7 @@ static int append_trailer(struct image_writer *w, uint64_t index_offset, struct 
     at = image_put64(at, w->offset + IMAGE_TRAILER_LEN);
     at = image_put64(at, index_offset);
     at = image_put64(at, w->stream_bytes);
+    at = image_put64(at, w->memory_bytes);
     XXH3_64bits_update(w->sum, trailer, IMAGE_TRAILER_SUMMED);
     at = image_put64(at, XXH3_64bits_digest(w->sum));
     memcpy(at, IMAGE_END_MARK, IMAGE_MARK_LEN);

@@ -238,7 +238,7 @@ struct silent_guest {
 static void *feed_then_cancel(void *arg)
 {
     struct silent_guest *guest = arg;
-    static const char bytes[2 * IMAGE_PAYLOAD];
+    static const char bytes[2 * IMAGE_RAW];
     struct err e;
 
     if (fs_write_all(guest->stream, bytes, sizeof bytes, "stream", &e) == 0 && guest->cancels)
