@@ -63,6 +63,14 @@ struct observation {
     char vnc[OBSERVATION_VNC_MAX]; /* path of the VNC socket; "" for none */
 };
 
+/* A guest's memory where it is not in the driver's stream (restore, after save_apart). */
+struct guest_memory {
+    /* Writes all of it to fd, which has `bytes` bytes and reads as zeros. Called once, before the
+     * stream is read; fd stays the driver's. */
+    int (*fill)(void *arg, int fd, uint64_t bytes, const struct op *op, struct err *e);
+    void *arg;
+};
+
 /* What a domain is made from. */
 struct create_args {
     struct domain_ref ref; /* id is a number that this daemon has not used before */
@@ -71,6 +79,7 @@ struct create_args {
     const char *const *macs; /* one for each conf->vifs */
     struct fs_user user;     /* who asked: paths in conf are opened with these rights */
     const char *platform;    /* restore: what `platform` gave when it was saved; else NULL */
+    const struct guest_memory *memory; /* restore: NULL when all is in the stream */
 };
 
 /* A device that comes or goes while the domain lives. It is known by its name: a disk by its vdev,
@@ -164,6 +173,16 @@ struct driver {
      * when it was. */
     int (*save)(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
                 const struct op *op, struct err *e);
+    /* As save, with the guest's memory left out of the stream: *ret_memory_fd, owned by the caller,
+     * can be read for it (`*ret_bytes` bytes, a multiple of 4096) as long as the guest stands still
+     * after a success. ERR_UNSUPPORTED, with the reason: this guest cannot be saved so, and nothing
+     * has happened; `save` is the way then. */
+    int (*save_apart)(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+                      const struct op *op, int *ret_memory_fd, uint64_t *ret_bytes, struct err *e);
+    /* As save, but the guest runs on until what is left to be written is little; *ret_stopped_ms is
+     * when it was stopped (monotonic). */
+    int (*save_live)(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+                     const struct op *op, int64_t *ret_stopped_ms, struct err *e);
     /* After a save that succeeded: the guest goes on in place; `paused` leaves it paused. Also
      * after a daemon died in the middle of a save; harmless on one that is already so. */
     int (*save_undo)(struct driver_handle *h, const struct domain_ref *ref, bool paused,

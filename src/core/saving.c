@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/config.h"
@@ -64,6 +65,9 @@ static void *pump_main(void *arg)
                 drain(pump->fd);
         }
     } else {
+        /* With memory beside it the stream is but a small part. */
+        if (image_reader_memory_bytes(pump->reader) > 0)
+            op.progress = NULL;
         pump->result = image_reader_stream(pump->reader, pump->fd, &op, &pump->err);
     }
     close(pump->fd);
@@ -180,31 +184,102 @@ static int guest_goes_on(struct job *j, struct err *e)
     return -1;
 }
 
+/* How the driver has saved. */
+struct saved {
+    int memory_fd; /* owned; -1: the memory is in the stream */
+    uint64_t memory_bytes;
+    int64_t stopped_ms; /* since when the guest stands still (monotonic) */
+};
+
+/* The driver's part. A checkpoint is taken while the guest runs, where the driver can; else the
+ * memory is read beside the stream, where it can; the stream alone is the way that each has. */
+static int save_state(struct job *j, int fd, struct saved *ret, struct err *e)
+{
+    const struct driver *driver = j->engine->driver;
+    struct driver_handle *h = j->engine->handle;
+    struct domain_ref ref = job_ref(j);
+
+    *ret = (struct saved){.memory_fd = -1, .stopped_ms = clock_mono_ms()};
+    if (j->args.checkpoint && driver->save_live && j->obs.state == OBS_RUNNING)
+        return driver->save_live(h, &ref, fd, &j->op, &ret->stopped_ms, e);
+    if (driver->save_apart) {
+        int result =
+            driver->save_apart(h, &ref, fd, &j->op, &ret->memory_fd, &ret->memory_bytes, e);
+        if (result == 0 || e->code != ERR_UNSUPPORTED)
+            return result;
+        job_warn(j, "the memory of %s goes through the driver's stream, which is slower: %s",
+                 j->r->name, e->msg);
+    }
+    return driver->save(h, &ref, fd, &j->op, e);
+}
+
+/* What is read while the guest stands still: its memory, unless the stream has it, and its disks.
+ */
+static int write_rest(struct job *j, struct image_writer *w, const struct saved *saved,
+                      struct err *e)
+{
+    struct image_disk *disks = NULL;
+    size_t count = 0;
+    int result = 0;
+
+    if (saved->memory_fd >= 0)
+        result = image_writer_memory(w, saved->memory_fd, saved->memory_bytes, &j->op, e);
+    if (result == 0)
+        result = op_check(&j->op, e);
+    if (result == 0)
+        result = fault_point("save.stopped", e);
+    if (result == 0)
+        result = look_at_disks(j, &disks, &count, e);
+    if (result == 0)
+        result = image_writer_disks(w, disks, count, e);
+    free_disks(disks, count);
+    return result;
+}
+
+/* Nothing of a checkpoint is left to be read: the guest goes on before the disk has it. When it
+ * cannot, the image may be all that is left of it. */
+static int finish_checkpoint(struct job *j, struct image_writer *w, const struct saved *saved,
+                             uint64_t *ret_size, struct err *e)
+{
+    struct err stuck;
+    int went_on = go_on_in_place(j, &stuck);
+
+    if (j->obs.state == OBS_RUNNING) {
+        j->details = json_object();
+        json_set_int(j->details, "stopped_ms", clock_mono_ms() - saved->stopped_ms);
+    }
+    int result = image_writer_finish(w, ret_size, e);
+    if (went_on == 0)
+        return result;
+    if (result == 0)
+        return err_set(e, stuck.code, "the guest could not go on: %s; its state is in %s",
+                       stuck.msg, j->args.file);
+    return err_wrap(e, "the guest could not go on: %s", stuck.msg);
+}
+
 /* Until the image is durable under its name. On failure the guest is as it was and there is no
- * new file; on success it stands still. */
+ * new file; on success it stands still, after a checkpoint it goes on. */
 static int write_image(struct job *j, struct image_writer *w, uint64_t *ret_size, struct err *e)
 {
     struct pump pump = {.job = j, .writer = w};
-    struct domain_ref ref = job_ref(j);
-    struct image_disk *disks = NULL;
-    size_t count = 0;
+    struct saved saved;
     int fd;
 
     if (write_header(j, w, e) < 0 || pump_start(&pump, &fd, e) < 0)
         return -1;
     job_phase(j, "saving");
-    int saved = j->engine->driver->save(j->engine->handle, &ref, fd, &j->op, e);
+    int done = save_state(j, fd, &saved, e);
+    AUTO_CLOSE int memory_fd = saved.memory_fd;
     close(fd);
-    int result = pump_finish(&pump, saved, e);
-    if (saved < 0)
+    int result = pump_finish(&pump, done, e);
+    if (done < 0)
         return -1;
+    if (result < 0 || write_rest(j, w, &saved, e) < 0)
+        return guest_goes_on(j, e);
     job_phase(j, "syncing");
-    if (result < 0 || op_check(&j->op, e) < 0 || fault_point("save.stopped", e) < 0 ||
-        look_at_disks(j, &disks, &count, e) < 0 || image_writer_disks(w, disks, count, e) < 0 ||
-        image_writer_finish(w, ret_size, e) < 0)
-        result = guest_goes_on(j, e);
-    free_disks(disks, count);
-    return result;
+    if (j->args.checkpoint)
+        return finish_checkpoint(j, w, &saved, ret_size, e);
+    return image_writer_finish(w, ret_size, e) < 0 ? guest_goes_on(j, e) : 0;
 }
 
 /* Takes the finished image away again: the guest goes on, so it is not the truth. When the guest
@@ -267,7 +342,7 @@ static int save_and_let_go(struct job *j, const char *path, const struct fs_user
     if (result < 0)
         return -1;
     if (j->args.checkpoint)
-        return go_on_in_place(j, e);
+        return 0;
     if (fault_point("save.renamed", e) < 0)
         return take_back(j, path, user, e);
     bool seen = j->seen, gone = j->gone;
@@ -324,9 +399,13 @@ int saving_save(struct job *j, struct err *e)
     if (save_and_let_go(j, j->args.file, &j->args.user, note_saved_file, e) < 0)
         return -1;
     const char *name = j->r->name, *file = j->args.file;
-    j->message = j->args.checkpoint
-                     ? x_asprintf("saved %s to %s; it runs on", name, file)
-                     : x_asprintf("saved %s to %s (restore brings it back)", name, file);
+    if (!j->args.checkpoint)
+        j->message = x_asprintf("saved %s to %s (restore brings it back)", name, file);
+    else if (j->obs.state == OBS_PAUSED)
+        j->message = x_asprintf("saved %s to %s; it stays paused", name, file);
+    else
+        j->message = x_asprintf("saved %s to %s; it runs on, and stood still for %lld ms", name,
+                                file, (long long)json_get_int(j->details, "stopped_ms", 0));
     return 0;
 }
 
@@ -373,6 +452,18 @@ static int check_disks(struct job *j, const struct image_header *h, bool may_ski
     return result;
 }
 
+/* For the driver: writes the memory that the image keeps beside the stream to fd. */
+static int fill_memory(void *arg, int fd, uint64_t bytes, const struct op *op, struct err *e)
+{
+    struct image_reader *reader = arg;
+    uint64_t has = image_reader_memory_bytes(reader);
+
+    if (has != bytes)
+        return err_set(e, ERR_DAMAGED, "the image has %ju KiB of memory, its config gives %ju KiB",
+                       (uintmax_t)(has / 1024), (uintmax_t)(bytes / 1024));
+    return image_reader_memory(reader, fd, op, e);
+}
+
 /* Loads the stream into a new domain, paused. On failure nothing is left. */
 static int load(struct job *j, struct image_reader *reader, struct err *e)
 {
@@ -384,8 +475,10 @@ static int load(struct job *j, struct image_reader *reader, struct err *e)
 
     /* The image freezes config, folder and MACs: the record's may have changed since. */
     const struct image_header *h = image_reader_header(reader);
+    const struct guest_memory memory = {.fill = fill_memory, .arg = reader};
     struct create_args args = steps_create_args(j, h->directory, h->macs, &macs);
     args.platform = h->platform;
+    args.memory = image_reader_memory_bytes(reader) > 0 ? &memory : NULL;
     if (driver->check(j->engine->handle, &args, e) < 0 || pump_start(&pump, &fd, e) < 0)
         return -1;
     job_phase(j, "loading");

@@ -661,6 +661,148 @@ static void a_checkpoint_can_be_restored_later(void **state)
     guest_free(g);
 }
 
+/* Memory that was read beside the stream: a file with its bytes. */
+struct memory_copy {
+    int fd; /* owned */
+    uint64_t bytes;
+    unsigned filled; /* how often it was asked for */
+};
+
+static void copy_bytes(int from, int to, uint64_t bytes)
+{
+    static char buf[1 << 20];
+    struct err e;
+
+    for (uint64_t at = 0; at < bytes;) {
+        ssize_t n = pread(from, buf, sizeof buf, (off_t)at);
+        assert_true(n > 0);
+        EXPECT_OK(fs_write_at(to, buf, (size_t)n, at, "memory", &e));
+        at += (uint64_t)n;
+    }
+}
+
+static int fill_from_copy(void *arg, int fd, uint64_t bytes, const struct op *op, struct err *e)
+{
+    struct memory_copy *copy = arg;
+
+    copy->filled++;
+    assert_int_equal(bytes, copy->bytes);
+    if (op_check(op, e) < 0)
+        return -1;
+    copy_bytes(copy->fd, fd, bytes);
+    return 0;
+}
+
+static int refuse_to_fill(void *arg, int fd, uint64_t bytes, const struct op *op, struct err *e)
+{
+    (void)arg;
+    (void)fd;
+    (void)bytes;
+    (void)op;
+    return err_set(e, ERR_DAMAGED, "the memory is not to be had");
+}
+
+/* Saves with the memory apart, its stream to fd, and takes the memory once the guest stands. */
+static struct memory_copy save_apart_to(struct guest *g, int fd, int64_t *ret_value)
+{
+    struct rig *r = g->rig;
+    struct op op = rig_op(r);
+    struct memory_copy copy = {.fd = scratch()};
+    struct err e;
+    struct stat st;
+    int memory;
+
+    EXPECT_OK(r->driver->save_apart(r->handle, &g->ref, fd, &op, &memory, &copy.bytes, &e));
+    *ret_value = expect_saved(g);
+    assert_true(copy.bytes >= g->conf->max_memory_kib * 1024 && copy.bytes % 4096 == 0);
+    copy_bytes(memory, copy.fd, copy.bytes);
+    close(memory);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true((uint64_t)st.st_size < copy.bytes / 4);
+    return copy;
+}
+
+/* The stream without the memory, and the memory by hand; also after a daemon's restart, of a
+ * paused guest, and after it went on in place. */
+static void memory_apart_comes_back(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_running(r, PLAIN);
+    struct op op = rig_op(r);
+    struct err e;
+    int64_t value;
+
+    for (int round = 0; round < 2; round++) {
+        int fd = scratch();
+        rig_reopen(r);
+        if (round == 1) {
+            guest_pause(g);
+            guest_expect_standing(g);
+        }
+        struct memory_copy copy = save_apart_to(g, fd, &value);
+        struct guest_memory memory = {refuse_to_fill, &copy};
+        guest_destroy(g);
+        g->args.memory = &memory;
+        EXPECT_ERR(restore_by_pipe(g, fd, NULL, &e), ERR_DAMAGED);
+        rig_expect_no_trace(r);
+        memory.fill = fill_from_copy;
+        EXPECT_OK(restore_by_pipe(g, fd, NULL, &e));
+        g->args.memory = NULL;
+        assert_int_equal(copy.filled, 1);
+        guest_expect_goes_on(g, value, true);
+        guest_expect_runs(g);
+        close(copy.fd);
+        close(fd);
+    }
+    int fd = scratch();
+    struct memory_copy copy = save_apart_to(g, fd, &value);
+    EXPECT_OK(r->driver->save_undo(r->handle, &g->ref, false, &op, &e));
+    guest_await_above(g, value);
+    guest_expect_runs(g);
+    /* The next save has all in its stream again. */
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    EXPECT_OK(save_by_pipe(g, fd, &e));
+    value = expect_saved(g);
+    guest_destroy(g);
+    EXPECT_OK(restore_by_pipe(g, fd, NULL, &e));
+    guest_expect_goes_on(g, value, true);
+    close(copy.fd);
+    close(fd);
+    guest_destroy(g);
+    guest_free(g);
+}
+
+static void a_live_save_stops_at_its_end(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_running(r, PLAIN);
+    struct op op = rig_op(r);
+    struct err e;
+    int64_t stopped = 0, before = clock_mono_ms();
+    int fd = scratch();
+
+    EXPECT_OK(r->driver->save_live(r->handle, &g->ref, fd, &op, &stopped, &e));
+    int64_t value = expect_saved(g);
+    assert_in_range(stopped, before, clock_mono_ms());
+    guest_destroy(g);
+    EXPECT_OK(restore_from_file(g, fd, NULL, &e));
+    guest_expect_goes_on(g, value, true);
+    guest_expect_runs(g);
+    /* Cancelled in the middle, it runs on. */
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    op.cancel_fd = eventfd(1, EFD_CLOEXEC);
+    EXPECT_ERR(r->driver->save_live(r->handle, &g->ref, fds[1], &op, &stopped, &e), ERR_CANCELLED);
+    guest_expect_runs(g);
+    close(op.cancel_fd);
+    close(fds[0]);
+    close(fds[1]);
+    close(fd);
+    guest_destroy(g);
+    guest_free(g);
+}
+
 /* A save of this guest fails with `code` and leaves it as it was. */
 static void expect_save_fails(struct guest *g, int fd, struct op op, enum err_code code)
 {
@@ -1116,6 +1258,8 @@ static const struct {
     CASE(paused_guests_are_saved_too, MEMBER(save), MEMBER(restore)),
     CASE(save_undo_goes_on_in_place, MEMBER(save), MEMBER(save_undo)),
     CASE(a_checkpoint_can_be_restored_later, MEMBER(save), MEMBER(save_undo), MEMBER(restore)),
+    CASE(memory_apart_comes_back, MEMBER(save_apart), MEMBER(restore)),
+    CASE(a_live_save_stops_at_its_end, MEMBER(save_live), MEMBER(restore)),
     CASE(a_cancelled_save_runs_on, MEMBER(save), MEMBER(restore)),
     CASE(a_save_that_times_out_runs_on, MEMBER(save)),
     CASE(a_save_whose_reader_goes_away_runs_on, MEMBER(save)),

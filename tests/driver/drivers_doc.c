@@ -42,6 +42,8 @@ static const struct {
     MEMBER(pause, "stop its processors"),
     MEMBER(unpause, "let them run"),
     MEMBER(save, "write its state"),
+    MEMBER(save_apart, "write its state without its memory, which is read beside it"),
+    MEMBER(save_live, "write its state while it runs, until little is left"),
     MEMBER(save_undo, "go on in place after a save"),
     MEMBER(platform, "what a restore must have alike"),
     MEMBER(shutdown, "ask it to power off"),

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "driver/qemu/ram.h"
 
 struct args {
     char **items; /* owned, as are the strings */
@@ -71,11 +72,10 @@ static void add_ends(struct args *a, const struct launch *l)
 
 /* ---- the machine ---- */
 
-/* Shared, so that a save can read the pages itself. QEMU rounds RAM up to 8 KiB and wants the
- * object to have the same size. */
+/* Shared, so that a save can read the pages itself (ram.h). */
 static void add_memory(struct args *a, const struct launch *l)
 {
-    uint64_t kib = (l->args->conf->max_memory_kib + 7) & ~UINT64_C(7);
+    uint64_t kib = ram_bytes(l->args->conf->max_memory_kib) / 1024;
 
     option(a, "-object", "memory-backend-memfd,id=ram,size=%lluK,share=on",
            (unsigned long long)kib);

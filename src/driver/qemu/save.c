@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A save is QEMU's migration into a descriptor.
+/* A save is QEMU's migration into a descriptor; the memory goes through it, or is left to our
+ * caller (ram.h).
  *
  * The guest is not stopped first: QEMU stops it itself, at once, since it is told that a downtime
  * of any length will do. So it is QEMU that remembers that the guest was running, and that lets it
@@ -16,28 +17,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "driver/qemu/folder.h"
+#include "driver/qemu/meta.h"
+#include "driver/qemu/ram.h"
 #include "driver/qemu/session.h"
 
 enum {
-    DOWNTIME_MS = 2000 * 1000, /* the most that QEMU takes */
-    LOOK_MS = 250,             /* between two looks at the progress */
-    DRAIN_MS = 10,             /* between two looks while a cancelled one ends */
-    SETTLE_MS = 2,             /* between two looks at the status, which tells of no event */
+    AT_ONCE_MS = 2000 * 1000, /* a downtime of any length will do: the most that QEMU takes */
+    LAST_ROUND_MS = 300,
+    PATIENCE_MS = 60 * 1000, /* of a live save, for rounds that get no smaller */
+    LOOK_MS = 250,           /* between two looks at the progress */
+    DRAIN_MS = 10,           /* between two looks while a cancelled one ends */
+    SETTLE_MS = 2,           /* between two looks at the status, which tells of no event */
     ROLLBACK_MS = 30 * 1000,
 };
 
-static int set_up(struct session *s, int stream_fd, const struct op *op, struct err *e)
-{
-    json_t *events =
-        json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1);
-    json_t *limits = json_pack("{s:I, s:I}", "max-bandwidth", (json_int_t)INT64_MAX,
-                               "downtime-limit", (json_int_t)DOWNTIME_MS);
+/* What kind of save. */
+struct way {
+    bool apart;          /* the memory is left out of the stream */
+    int64_t downtime_ms; /* the guest is stopped when so long would do for the rest */
+};
 
-    if (qmp_run(&s->qmp, "migrate-set-capabilities", events, op, NULL, e) < 0) {
+static int set_up(struct session *s, const struct way *way, int stream_fd, const struct op *op,
+                  struct err *e)
+{
+    json_t *limits = json_pack("{s:I, s:I}", "max-bandwidth", (json_int_t)INT64_MAX,
+                               "downtime-limit", (json_int_t)way->downtime_ms);
+
+    if (ram_set_apart(&s->qmp, way->apart, op, e) < 0) {
         json_decref(limits);
         return -1;
     }
@@ -168,35 +180,117 @@ static int roll_back(struct session *s, int stream_fd, bool paused, struct err *
     return leave(s, paused, &op, e);
 }
 
-int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
-              const struct op *op, struct err *e)
+/* A guest that writes faster than we do never leaves little; after a while it is stopped anyway. */
+static int await_way(struct session *s, const struct way *way, const struct op *op, bool *ret_done,
+                     struct err *e)
 {
-    AUTO_SESSION struct session s = SESSION_NONE;
+    struct op patient = op_narrow(op, PATIENCE_MS);
+
+    if (way->downtime_ms == AT_ONCE_MS)
+        return await(s, -1, op, ret_done, e);
+    if (await(s, -1, &patient, ret_done, e) == 0)
+        return 0;
+    if (e->code != ERR_TIMED_OUT || patient.deadline_ms == op->deadline_ms)
+        return -1;
+    json_t *limit = json_pack("{s:I}", "downtime-limit", (json_int_t)AT_ONCE_MS);
+    return qmp_run(&s->qmp, "migrate-set-parameters", limit, op, NULL, e) < 0
+               ? -1
+               : await(s, -1, op, ret_done, e);
+}
+
+static int save(struct session *s, const struct way *way, int stream_fd, const struct op *op,
+                struct err *e)
+{
     char status[QMP_STATUS_MAX];
     bool done = false;
 
-    if (session_open(&s, h, ref, op, e) < 0 || qmp_status(&s.qmp, op, status, e) < 0)
+    if (qmp_status(&s->qmp, op, status, e) < 0)
         return -1;
     if (str_eq(status, "postmigrate"))
         return err_set(e, ERR_UNSUPPORTED,
                        "QEMU cannot save a guest a second time that was kept paused after a save; "
                        "unpause it first");
-    if (set_up(&s, stream_fd, op, e) < 0)
+    if (set_up(s, way, stream_fd, op, e) < 0)
         return -1;
-    qmp_forget_events(&s.qmp);
-    folder_unmark(s.dirfd, FOLDER_HELD);
+    qmp_forget_events(&s->qmp);
+    folder_unmark(s->dirfd, FOLDER_HELD);
     struct err stuck;
     bool paused = !runs(status);
-    if (qmp_run(&s.qmp, "migrate", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) == 0 &&
-        await(&s, -1, op, &done, e) == 0) {
-        if (done && settle(&s, op, status, e) == 0)
+    if (qmp_run(&s->qmp, "migrate", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) == 0 &&
+        await_way(s, way, op, &done, e) == 0) {
+        if (done && settle(s, op, status, e) == 0)
             return 0;
         if (!done)
             err_set(e, ERR_FAILED, "the save was cancelled in QEMU by somebody else");
     }
-    if (roll_back(&s, stream_fd, paused, &stuck) < 0)
+    if (roll_back(s, stream_fd, paused, &stuck) < 0)
         err_wrap(e, "the guest may stand still now (%s)", stuck.msg);
     return -1;
+}
+
+int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+              const struct op *op, struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+    const struct way way = {.downtime_ms = AT_ONCE_MS};
+
+    return session_open(&s, h, ref, op, e) < 0 ? -1 : save(&s, &way, stream_fd, op, e);
+}
+
+/* Opens the memory of the domain behind the session. */
+static int open_memory(const struct session *s, int *ret_fd, uint64_t *ret_bytes, struct err *e)
+{
+    struct meta meta;
+    AUTO_CLOSE int pidfd = -1;
+    AUTO_CLOSE int fd = -1;
+
+    if (meta_read(s->dirfd, &meta, e) < 0 ||
+        ram_open(meta.pid, meta.max_memory_kib, O_RDONLY, &fd, e) < 0 ||
+        proc_open(meta.pid, meta.start, &pidfd, e) < 0) /* still the process that it was */
+        return -1;
+    *ret_fd = TAKE_FD(fd);
+    *ret_bytes = ram_bytes(meta.max_memory_kib);
+    return 0;
+}
+
+int save_apart(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+               const struct op *op, int *ret_memory_fd, uint64_t *ret_bytes, struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+    AUTO_CLOSE int fd = -1;
+    const struct way way = {.apart = true, .downtime_ms = AT_ONCE_MS};
+
+    if (session_open(&s, h, ref, op, e) < 0 || open_memory(&s, &fd, ret_bytes, e) < 0)
+        return -1;
+    if (ram_set_apart(&s.qmp, true, op, e) < 0)
+        return e->code == ERR_FAILED ? err_set(e, ERR_UNSUPPORTED, "%s", e->msg) : -1;
+    if (save(&s, &way, stream_fd, op, e) < 0)
+        return -1;
+    *ret_memory_fd = TAKE_FD(fd);
+    return 0;
+}
+
+/* How long ago the guest was stopped, of a migration that is complete; 0 when QEMU does not say. */
+static int64_t downtime_ms(struct session *s, const struct op *op)
+{
+    AUTO_JSON json_t *info = NULL;
+    struct err ignored;
+
+    if (qmp_run(&s->qmp, "query-migrate", NULL, op, &info, &ignored) < 0)
+        return 0;
+    return json_get_int(info, "downtime", 0);
+}
+
+int save_live(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+              const struct op *op, int64_t *ret_stopped_ms, struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+    const struct way way = {.downtime_ms = LAST_ROUND_MS};
+
+    if (session_open(&s, h, ref, op, e) < 0 || save(&s, &way, stream_fd, op, e) < 0)
+        return -1;
+    *ret_stopped_ms = clock_mono_ms() - downtime_ms(&s, op);
+    return 0;
 }
 
 int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused,

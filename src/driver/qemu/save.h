@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `save` and `save_undo` of core/driver.h. */
+/* `save`, `save_apart`, `save_live` and `save_undo` of core/driver.h. */
 #ifndef DRIVER_QEMU_SAVE_H
 #define DRIVER_QEMU_SAVE_H
 
@@ -7,6 +7,10 @@
 
 int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
               const struct op *op, struct err *e);
+int save_apart(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+               const struct op *op, int *ret_memory_fd, uint64_t *ret_bytes, struct err *e);
+int save_live(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+              const struct op *op, int64_t *ret_stopped_ms, struct err *e);
 int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused,
               const struct op *op, struct err *e);
 

@@ -24,6 +24,7 @@
 #include "driver/qemu/observation.h"
 #include "driver/qemu/platform.h"
 #include "driver/qemu/qmp.h"
+#include "driver/qemu/ram.h"
 
 enum { START_MS = 30 * 1000, LAST_WORDS_MS = 2000 };
 
@@ -339,12 +340,24 @@ static int converse(struct start *s, const struct op *op, struct err *e)
 
 /* ---- the saved state ---- */
 
+/* Memory that is not in the stream; QEMU has built the machine and touches it no more until the
+ * guest runs. */
+static int fill_memory(const struct start *s, const struct op *op, struct err *e)
+{
+    const struct guest_memory *memory = s->args->memory;
+    uint64_t kib = s->args->conf->max_memory_kib;
+    AUTO_CLOSE int fd = -1;
+
+    if (!memory)
+        return 0;
+    if (ram_open(s->pid, kib, O_RDWR, &fd, e) < 0)
+        return -1;
+    return memory->fill(memory->arg, fd, ram_bytes(kib), op, e);
+}
+
 static int load(struct start *s, int stream_fd, const struct op *op, struct err *e)
 {
-    json_t *events =
-        json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1);
-
-    if (qmp_run(&s->qmp, "migrate-set-capabilities", events, op, NULL, e) < 0 ||
+    if (fill_memory(s, op, e) < 0 || ram_set_apart(&s->qmp, s->args->memory != NULL, op, e) < 0 ||
         qmp_give_fd(&s->qmp, "stream", stream_fd, op, e) < 0 ||
         qmp_run(&s->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) <
             0)
