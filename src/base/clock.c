@@ -54,6 +54,16 @@ const char *clock_rfc3339(int64_t wall_ms, char text[CLOCK_TEXT_MAX])
     return text;
 }
 
+const char *clock_compact(int64_t wall_ms, char text[CLOCK_TEXT_MAX])
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(text, CLOCK_TEXT_MAX, "%Y%m%dT%H%M%SZ", &tm);
+    return text;
+}
+
 int clock_parse(const char *text, int64_t *ret_wall_ms, struct err *e)
 {
     struct tm tm = {0};

@@ -21,6 +21,8 @@ int clock_left_ms(int64_t deadline_ms);
 
 /* RFC 3339 in UTC with milliseconds, like 2026-01-31T12:00:00.000Z. Returns text. */
 const char *clock_rfc3339(int64_t wall_ms, char text[CLOCK_TEXT_MAX]);
+/* The same to the second as a part of a name: "20260131T120000Z". */
+const char *clock_compact(int64_t wall_ms, char text[CLOCK_TEXT_MAX]);
 
 /* Reads RFC 3339 (fraction and offset optional; without an offset it is UTC). Sets
  * ERR_BAD_REQUEST. */

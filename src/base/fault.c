@@ -33,7 +33,11 @@ static struct {
     {"destroy.gone",     NOTHING}, /* the guest is gone, the store does not know it */
     {"change.intent",    NOTHING}, /* the job is in the store, guest and record are as before */
     {"change.live",      NOTHING}, /* the guest has it, the store does not know it */
-    {"rebuild.gone",     NOTHING}, /* the guest is gone that is to be made anew */
+    {"reset.intent",     NOTHING}, /* the job is in the store, the guest is as it was */
+    {"restart.intent",   NOTHING}, /* an ended guest's restart is in the store, nothing is done */
+    {"restart.aside",    NOTHING}, /* what was left of it has its other name, no guest yet */
+    {"restart.gone",     NOTHING}, /* what was left of it is gone, no guest yet */
+    {"restart.running",  NOTHING}, /* it runs again, its job has not ended in the store */
     {"store.commit",     NOTHING}, /* before a group commit */
 };
 static bool armed;

@@ -95,6 +95,8 @@ struct conf {
     char *boot;         /* letters c d n; NULL */
     enum conf_flag vnc; /* unset: off on QEMU; libxl decides by the type on Xen */
     enum conf_action on_poweroff, on_reboot, on_crash, on_watchdog, on_soft_reset;
+    unsigned restart_min_run; /* reeve_restart_min_run; seconds, 0: no end is too soon */
+    unsigned restart_tries;   /* reeve_restart_tries */
     /* reeve_ keys */
     enum conf_machine machine;       /* reeve_machine = "pc" | "q35" | "microvm" */
     enum conf_accel accel;           /* reeve_accel = "auto" | "kvm" | "tcg" */

@@ -93,9 +93,9 @@ const struct key *keys_find(const char *name);
     {                                                                                              \
         true, true, false                                                                          \
     }
-#define KEYS_NOT_ON_QEMU                                                                           \
+#define KEYS_ON_QEMU_ONLY                                                                          \
     {                                                                                              \
-        false, true, true                                                                          \
+        true, false, false                                                                         \
     }
 #define KEYS_ON_XEN                                                                                \
     {                                                                                              \

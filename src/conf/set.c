@@ -274,10 +274,13 @@ static int set_word(const struct keys_context *c, const struct value *v, struct 
     if (keys_want_string(c, v, e) < 0)
         return -1;
     const struct keys_word_row *word = find_word(c->row->words, v->text);
-    if (word && word->refused[c->driver] && c->row->acts[c->driver])
-        return keys_error(c, v, e, ERR_UNSUPPORTED,
-                          "%s is not supported on %s; destroy, restart and preserve are",
-                          word->name, c->driver_name);
+    if (word && word->refused[c->driver] && c->row->acts[c->driver]) {
+        for (const struct keys_word_row *other = c->row->words; other->name; other++)
+            if (!other->refused[c->driver])
+                str_addf(&all, "%s%s", all.len ? ", " : "", other->name);
+        return keys_error(c, v, e, ERR_UNSUPPORTED, "%s is not supported on %s; %s are", word->name,
+                          c->driver_name, all.data);
+    }
     if (word) {
         memcpy(keys_member(c->conf, c->row), &word->value, sizeof word->value);
         return 0;

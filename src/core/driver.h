@@ -60,6 +60,7 @@ struct observation {
     unsigned vcpus;
     unsigned max_vcpus;
     uint64_t cpu_ns;
+    bool reboots; /* a guest that reboots itself comes up again without anybody's doing */
     char vnc[OBSERVATION_VNC_MAX]; /* path of the VNC socket; "" for none */
 };
 
@@ -204,7 +205,22 @@ struct driver {
     int (*reset)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                  struct err *e);
     /* Takes back a guest's own power-off or reboot that stands as OBS_SHUTDOWN, per on_reboot =
-     * restart, is `reset`. There is no other call for it. */
+     * restart, is `reset`. There is no other call for it but the next. */
+
+    /* After the guest asked for it (REASON_SOFT_RESET): starts it over in its own memory. */
+    int (*soft_reset)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                      struct err *e);
+    /* For drivers whose guests can come up again from their own reboot without a daemon
+     * (observation.reboots): whether this one is to, or is to stand as OBS_SHUTDOWN. Running and
+     * paused ones. */
+    int (*set_reboots)(struct driver_handle *h, const struct domain_ref *ref, bool reboots,
+                       const struct op *op, struct err *e);
+    /* What is left of a guest that ended (OBS_SHUTDOWN, OBS_CRASHED) becomes a domain of the uuid
+     * and name of `as`, so that another of its own uuid can be made beside it with the same
+     * devices. It can only be looked at, dumped and destroyed then. On failure nothing has
+     * changed. */
+    int (*set_aside)(struct driver_handle *h, const struct domain_ref *ref,
+                     const struct domain_ref *as, const struct op *op, struct err *e);
 
     /* Writes the domain's memory for a debugger (ELF) to fd: a file of the caller's, from its
      * start. The guest stands still meanwhile and is then as it was, also on failure or cancel;

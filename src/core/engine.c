@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/job.h"
+#include "core/policy.h"
 
 /* The first look at the driver may meet guests that do not answer. */
 enum { FIRST_LOOK_MS = 1000 };
@@ -125,12 +126,10 @@ static void broken_text(struct record *r, enum reason why, const char *text)
 static void read_policy(struct domain *d, const struct conf *conf)
 {
     for (int i = 0; i < REASON_N; i++)
-        d->on_end[i] = CONF_DESTROY;
-    d->on_end[REASON_GUEST_POWEROFF] = conf->on_poweroff;
-    d->on_end[REASON_GUEST_REBOOT] = conf->on_reboot;
-    d->on_end[REASON_GUEST_CRASH] = conf->on_crash;
-    d->on_end[REASON_BACKEND_DIED] = conf->on_crash;
-    d->on_end[REASON_WATCHDOG] = conf->on_watchdog;
+        d->on_end[i] = policy_action(conf, (enum reason)i);
+    d->restart_min_run_ms = (int64_t)conf->restart_min_run * 1000;
+    d->restart_tries = conf->restart_tries;
+    d->reboots_failed = false;
 }
 
 static int parse(const struct engine *g, const struct domain *d, const char *text,

@@ -34,7 +34,8 @@ struct domain {
     struct job *next_job;   /* a destroy that waits for `job` to roll back; NULL */
     int64_t known_mono_ns;  /* monotonic; a look that began before this is older than a job's end */
     bool end_failed;        /* clearing away its ended guest failed: not tried again unasked */
-    int64_t ran_since_ms;   /* monotonic; when it was last let run, for the restart guard */
+    bool wakes;             /* reconcile looks at it again when its restart is due */
+    bool reboots_failed;    /* set_reboots failed: not tried again until the config changes */
     /* From the config, for a domain that is not live. */
     uint64_t memory_kib;
     uint64_t max_memory_kib;
@@ -42,6 +43,8 @@ struct domain {
     unsigned max_vcpus;
     bool autostart;
     enum conf_action on_end[REASON_N]; /* what the config says for each end of the guest */
+    int64_t restart_min_run_ms;
+    unsigned restart_tries;
 };
 
 /* What the daemon does for the engine. */

@@ -38,6 +38,7 @@ void job_args_finish(struct job_args *args)
     free(args->macs);
     free(args->live_config);
     free(args->live_macs);
+    free(args->why);
     *args = (struct job_args){0};
 }
 
@@ -47,6 +48,7 @@ void job_unref(struct job *j)
         return;
     job_args_finish(&j->args);
     record_free(j->r);
+    record_free(j->aside);
     conf_free(j->conf);
     job_record_free(j->stored);
     free(j->rec.actor);
@@ -132,6 +134,8 @@ static void take_result(struct job *j)
     d->known_mono_ns = g->changed_mono_ns = clock_mono_ns();
     if (j->kind == &job_kind_end || j->kind == &job_kind_restart)
         d->end_failed = j->result < 0;
+    else if (j->kind == &job_kind_reboots)
+        d->reboots_failed = j->result < 0;
     else if (j->result == 0)
         d->end_failed = false;
     if (j->result < 0 && !j->changed && !d->forming) {
@@ -161,11 +165,24 @@ static void take_result(struct job *j)
     if (d->r->state != was || d->r->since_ms == 0)
         d->r->since_ms = clock_wall_ms();
     if (d->r->state == ST_RUNNING && (was != ST_RUNNING || d->r->starts != starts))
-        d->ran_since_ms = clock_mono_ms();
+        d->r->ran_since_ms = clock_mono_ms();
     if (!d->seen)
         g->host.console_end(g->host.arg, d->r->uuid);
     else if (j->console_fd >= 0)
         g->host.console(g->host.arg, d, TAKE_FD(j->console_fd));
+}
+
+/* What is left of a guest, which its job made a domain of its own. It is in the store already. */
+static void take_aside(struct job *j)
+{
+    struct engine *g = j->engine;
+    struct domain *d = engine_insert(g, TAKE(j->aside));
+
+    d->seen = true;
+    d->obs = j->aside_obs;
+    d->known_mono_ns = clock_mono_ns();
+    engine_read_config(g, d);
+    g->host.changed(g->host.arg, d, NULL, NULL);
 }
 
 static void store_result(struct job *j, const struct domain *d)
@@ -241,6 +258,8 @@ static void job_end(struct job *j)
         take_result(j);
         d->job = NULL;
     }
+    if (j->aside)
+        take_aside(j);
     store_result(j, d);
     struct job *next = d ? d->next_job : NULL;
     if (d && j->gone && next) {
@@ -597,6 +616,8 @@ int job_commit(struct job *j, const char *intent, const char *intent_path, struc
         store_delete_domain(b, j->r->uuid);
     else
         store_put_domain(b, j->r);
+    if (j->aside)
+        store_put_domain(b, j->aside);
     store_put_job(b, j->stored);
     return store_commit(j->engine->store, b, e);
 }

@@ -34,6 +34,8 @@ struct job_args {
     cpu_set_t cpus;                /* vcpu-pin */
     int64_t timeout_ms;            /* shutdown, reboot; 0: none given */
     struct fs_user user;
+    enum conf_action action; /* end, restart: what on_... says */
+    char *why;               /* end: more than the reason's own sentence; NULL */
 };
 
 /* One row a verb (steps.c). */
@@ -71,8 +73,16 @@ char *resources_intent(const struct job *j, json_t *what);
  * caller. Blocks. */
 void resources_cut(struct engine *g, struct domain *d, const char *intent, char **ret_note);
 
-/* steps.c, shared with saving.c and resources.c. What a driver builds from: j->conf and these; the
- * words of macs are in *ret_macs, one block to be freed. */
+/* ends.c: after a guest has ended by itself. */
+int ends_end(struct job *j, struct err *e) MUST_CHECK;
+int ends_restart(struct job *j, struct err *e) MUST_CHECK;
+/* Clears away what is left of a guest and builds it again from its config; cut, the next start
+ * goes on with it. */
+int ends_build_again(struct job *j, struct err *e) MUST_CHECK;
+int ends_reboots(struct job *j, struct err *e) MUST_CHECK;
+
+/* steps.c, shared with saving.c, resources.c and ends.c. What a driver builds from: j->conf and
+ * these; the words of macs are in *ret_macs, one block to be freed. */
 struct create_args steps_create_args(struct job *j, const char *directory, const char *macs,
                                      char ***ret_macs);
 /* Parses a config into j->conf unless that is there. Sets ERR_BAD_CONFIG. */
@@ -87,8 +97,21 @@ void steps_console(struct job *j);
  * -1. */
 int steps_unmake(struct job *j, struct err *e);
 
+/* One call of the driver within ms. */
+typedef int steps_call(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                       struct err *e);
+int steps_driver(struct job *j, steps_call *call, int64_t ms, struct err *e) MUST_CHECK;
+/* Builds the domain from its record and lets it run, with `intent` on record before. On failure
+ * nothing is left of it. */
+int steps_boot(struct job *j, const char *intent, struct err *e) MUST_CHECK;
+/* What the record says of one that was booted again in place. */
+void steps_booted(struct job *j);
+/* Destroys what the driver has, and steps_now_ended. */
+int steps_let_go(struct job *j, enum reason reason, struct err *e) MUST_CHECK;
+
 extern const struct job_kind job_kind_end;     /* a guest ended by itself and is cleared away */
 extern const struct job_kind job_kind_restart; /* ... and is booted again */
+extern const struct job_kind job_kind_reboots; /* the driver is told what on_reboot says now */
 
 typedef void job_waiter(void *arg, struct job *j);
 
@@ -117,8 +140,10 @@ struct job {
     struct op op;
     int thread_result; /* what the steps ended with; not taken from an abandoned job */
     struct err thread_err;
-    bool gone;       /* the record is to be dropped */
-    bool changed;    /* r or seen/obs are to be taken even on failure */
+    bool gone;            /* the record is to be dropped */
+    bool changed;         /* r or seen/obs are to be taken even on failure */
+    struct record *aside; /* owned: of a domain that was made beside this one; NULL */
+    struct observation aside_obs;
     int console_fd;  /* opened for the host; -1 */
     char *message;   /* owned; one line about what was done, or NULL for the standard */
     char *warnings;  /* owned; lines; NULL */

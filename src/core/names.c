@@ -68,6 +68,8 @@ static const struct {
            "last lines"),
     REASON(REASON_WATCHDOG, "watchdog",
            "the guest stopped answering its watchdog, so it was taken for hung"),
+    REASON(REASON_SOFT_RESET, "soft-reset",
+           "the guest asked to be started over in its own memory, as kexec does after a crash"),
     REASON(REASON_BACKEND_DIED, "backend-died",
            "the process on this host that ran the guest died, and with it all that the guest had "
            "not written to disk; log has its last words"),

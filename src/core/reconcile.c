@@ -2,14 +2,14 @@
 /* What was observed against what is wanted and on record, for one domain that no job works on.
  * Level-triggered: it may run at any time and any number of times. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "core/job.h"
-
-/* A guest that ends this soon after it was let run is not booted again: it would do so for ever. */
-enum { RESTART_MIN_MS = 10 * 1000 };
+#include "core/policy.h"
 
 static void set_reason(struct domain *d, enum state state, enum reason reason, const char *text)
 {
@@ -31,38 +31,149 @@ static enum conf_action end_action(const struct domain *d)
     if (d->r->wanted == ST_HALTED || d->r->wanted == ST_SUSPENDED)
         return CONF_DESTROY; /* a verb asked for this end */
     enum conf_action action = d->on_end[d->obs.reason];
-    if (action == CONF_PRESERVE && d->obs.state == OBS_DEAD)
+    if (policy_of(action)->then == THEN_KEEP && d->obs.state == OBS_DEAD)
         return CONF_DESTROY; /* there is nothing left to keep */
     return action;
 }
 
+static void end_it(struct engine *g, struct domain *d, enum conf_action action, const char *why)
+{
+    struct job_args args = {.action = action, .why = x_strdup(why)};
+
+    job_start_unasked(g, d, &job_kind_end, &args, NULL);
+}
+
+static void restart(struct engine *g, struct domain *d, enum conf_action action)
+{
+    struct job_args args = {.action = action};
+
+    d->r->restart_at_ms = 0;
+    job_start_unasked(g, d, &job_kind_restart, &args, NULL);
+}
+
+/* ---- the restart limiter ---- */
+
+struct waiting {
+    struct engine *engine;
+    char uuid[IDENT_UUID_LEN + 1];
+};
+
+static void waited(void *arg)
+{
+    struct waiting *w = arg;
+    struct domain *d = engine_by_uuid(w->engine, w->uuid);
+
+    if (d)
+        d->wakes = false;
+    if (d && !d->job)
+        reconcile(w->engine, d); /* it looks at the time itself: there may be another by now */
+    free(w);
+}
+
+static void wake_after(struct engine *g, struct domain *d, int64_t ms)
+{
+    if (d->wakes)
+        return;
+    d->wakes = true;
+    struct waiting *w = x_calloc(1, sizeof *w);
+
+    w->engine = g;
+    memcpy(w->uuid, d->r->uuid, sizeof w->uuid);
+    g->host.after(g->host.arg, ms, waited, w);
+}
+
+/* How long it ran, and how often in a row that was too short. */
+static void count_end(struct domain *d, int64_t *ret_ran_ms)
+{
+    *ret_ran_ms = clock_mono_ms() - d->r->ran_since_ms;
+    if (d->r->ran_since_ms != 0 && *ret_ran_ms < d->restart_min_run_ms)
+        d->r->quick_ends++;
+    else
+        d->r->quick_ends = 0;
+}
+
+/* An end that on_... answers with a boot: at once, later, or not any more. */
+static void boot_again(struct engine *g, struct domain *d, enum conf_action action)
+{
+    int64_t ran_ms;
+
+    count_end(d, &ran_ms);
+    int64_t delay_ms = policy_delay_ms(d->r->quick_ends, d->restart_tries);
+    if (delay_ms == 0) {
+        restart(g, d, action);
+        return;
+    }
+    AUTO_STR struct str why = {0};
+    str_addf(&why, "%s, %.1f s after it was booted", reason_text(d->obs.reason),
+             (double)ran_ms / 1000);
+    if (d->r->quick_ends > 1)
+        str_addf(&why, ", too soon for the %juth time in a row", (uintmax_t)d->r->quick_ends);
+    if (delay_ms > 0) {
+        str_addf(&why, "; it is booted again in %lld s", (long long)(delay_ms / 1000));
+        d->r->restart_at_ms = clock_mono_ms() + delay_ms;
+        wake_after(g, d, delay_ms);
+        keep_corpse(g, d, why.data);
+        return;
+    }
+    str_add(&why, "; it is not booted again (reeve_restart_tries)");
+    if (d->obs.state == OBS_DEAD)
+        end_it(g, d, CONF_DESTROY, why.data);
+    else
+        keep_corpse(g, d, why.data);
+}
+
+/* Its end is known and on record: kept by policy, or it waits to be booted again. */
+static void known_end(struct engine *g, struct domain *d)
+{
+    if (d->r->restart_at_ms == 0)
+        return;
+    int64_t left_ms = d->r->restart_at_ms - clock_mono_ms();
+    if (left_ms <= 0)
+        restart(g, d, end_action(d));
+    else
+        wake_after(g, d, left_ms);
+}
+
 static void guest_ended(struct engine *g, struct domain *d)
 {
-    struct job_args none = {0};
     enum conf_action action = end_action(d);
-    bool crash = d->obs.state != OBS_SHUTDOWN;
     bool corpse = d->r->state == ST_SHUTDOWN || d->r->state == ST_CRASHED;
 
-    if (corpse && d->obs.state != OBS_DEAD)
-        return; /* known and kept */
-    if (crash)
+    if (corpse && (d->obs.state != OBS_DEAD || d->r->restart_at_ms != 0)) {
+        known_end(g, d);
+        return;
+    }
+    if (d->obs.state != OBS_SHUTDOWN)
         d->r->crashes++;
     log_info("%s: the guest ended: %s", d->r->name, reason_text(d->obs.reason));
-    if (action == CONF_RESTART && clock_mono_ms() - d->ran_since_ms < RESTART_MIN_MS) {
-        if (d->obs.state == OBS_DEAD)
-            action = CONF_DESTROY;
-        else
-            action = CONF_PRESERVE;
+    switch (policy_of(action)->then) {
+    case THEN_BOOT:
+        boot_again(g, d, action);
+        break;
+    case THEN_KEEP:
+        keep_corpse(g, d, NULL);
+        break;
+    case THEN_END:
+        end_it(g, d, action, NULL);
+        break;
     }
-    if (action == CONF_RESTART)
-        job_start_unasked(g, d, &job_kind_restart, &none, NULL);
-    else if (action == CONF_PRESERVE)
-        keep_corpse(g, d,
-                    d->on_end[d->obs.reason] == CONF_RESTART
-                        ? "it ended too soon after it was booted to be booted again"
-                        : NULL);
-    else
-        job_start_unasked(g, d, &job_kind_end, &none, NULL);
+}
+
+/* A guest may come up again by itself only into the config that it has. */
+static enum conf_action reboot_action(const struct domain *d)
+{
+    enum conf_action action = d->on_end[REASON_GUEST_REBOOT];
+
+    return action == CONF_RESTART && d->r->live_config ? CONF_DESTROY : action;
+}
+
+/* on_reboot changed while it lives, or a daemon died that had lifted it for a moment. */
+static bool reboots_otherwise(const struct engine *g, const struct domain *d)
+{
+    bool lives = d->seen && (d->obs.state == OBS_RUNNING || d->obs.state == OBS_PAUSED);
+
+    return g->driver->set_reboots && lives && !d->reboots_failed && !d->r->broken &&
+           d->obs.reboots != (reboot_action(d) == CONF_RESTART);
 }
 
 void reconcile_gone(struct engine *g, struct domain *d, enum reason reason)
@@ -112,7 +223,6 @@ static void note_state(struct engine *g, struct domain *d, enum state state)
 
 void reconcile(struct engine *g, struct domain *d)
 {
-    struct job_args none = {0};
     enum state state = engine_state(g, d);
 
     if (g->stopping)
@@ -122,7 +232,7 @@ void reconcile(struct engine *g, struct domain *d)
     if (d->end_failed) {
         note_state(g, d, state); /* what failed once is left to the user: no endless loop */
     } else if (outlived(d)) {
-        job_start_unasked(g, d, &job_kind_end, &none, NULL);
+        end_it(g, d, CONF_DESTROY, NULL);
     } else if (d->seen && (d->obs.state == OBS_SHUTDOWN || d->obs.state == OBS_CRASHED ||
                            d->obs.state == OBS_DEAD)) {
         guest_ended(g, d);
@@ -130,5 +240,9 @@ void reconcile(struct engine *g, struct domain *d)
         reconcile_gone(g, d, REASON_DESTROYED_ELSEWHERE);
     } else {
         note_state(g, d, state);
+        if (reboots_otherwise(g, d)) {
+            struct job_args args = {.action = reboot_action(d)};
+            job_start_unasked(g, d, &job_kind_reboots, &args, NULL);
+        }
     }
 }

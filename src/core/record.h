@@ -47,6 +47,9 @@ struct record {
     char *saved_file; /* owned; the last user-named save not yet restored, to warn at start */
     uint64_t starts;  /* counters */
     uint64_t crashes;
+    uint64_t quick_ends;   /* in a row: the guest ended within its minimum run time */
+    int64_t ran_since_ms;  /* monotonic, in the boot of boot_id: when it was last let run; 0 */
+    int64_t restart_at_ms; /* likewise: when it is to be booted again; 0: it is not */
 };
 
 struct record *record_new(void); /* halted, all else zero */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/cores.h"
 #include "core/image.h"
 #include "core/job.h"
 
@@ -27,6 +28,7 @@ struct cut {
     char *temporary; /* owned; of an image; NULL */
     char *path;      /* owned; the image's final name; NULL */
     char *note;      /* owned; what people should know of the outcome; NULL */
+    bool restart;    /* it is on its way to be booted again, and its end is not told yet */
 };
 
 static bool exists(const char *path)
@@ -288,13 +290,14 @@ static void cut_destroying(struct cut *c)
     }
 }
 
-/* A guest with another config: when it is still there nothing was done yet. */
-static void cut_rebuilding(struct cut *c)
+/* A reset that was half done leaves the guest standing where it was not paused. */
+static void cut_resetting(struct cut *c)
 {
-    if (!c->d || c->d->seen)
-        return;
-    now(c, ST_HALTED, REASON_START_FAILED);
-    removed(c);
+    const struct domain *d = c->d;
+
+    if (d && d->seen && d->obs.state == OBS_PAUSED && d->obs.reason != REASON_IO_ERROR &&
+        d->r->wanted == ST_RUNNING)
+        let_run(c);
 }
 
 static void cut_rebooting(struct cut *c)
@@ -302,12 +305,46 @@ static void cut_rebooting(struct cut *c)
     struct op op = op_within(STEP_MS);
     struct err e;
 
+    cut_resetting(c);
     if (!c->d || !c->d->seen || c->d->obs.state != OBS_SHUTDOWN)
         return;
     if (c->g->driver->reset(c->g->handle, &c->d->obs.ref, &op, &e) < 0)
         log_error("%s: its reboot was cut and could not be finished: %s", c->d->r->name, e.msg);
     else
         c->d->obs.state = OBS_RUNNING;
+}
+
+/* What was to be left of it under another name, when it still has its own: nothing of that. */
+static void forget_aside(struct cut *c)
+{
+    struct domain *aside = c->path ? engine_by_uuid(c->g, c->path) : NULL;
+    struct store_batch *b;
+
+    if (!aside || aside->seen)
+        return;
+    b = store_batch_new();
+    store_delete_domain(b, aside->r->uuid);
+    engine_submit(c->g, b, engine_event_new(aside, NULL, NULL, "forgotten", "it was never made"));
+    engine_remove(c->g, aside);
+}
+
+/* An ended guest that was to be booted again, and is, at whatever point that was cut. */
+static void cut_restarting(struct cut *c)
+{
+    struct domain *d = c->d;
+
+    forget_aside(c);
+    if (!d || !lived_in_this_boot(d))
+        return;
+    bool ended = d->seen && (d->obs.state == OBS_SHUTDOWN || d->obs.state == OBS_CRASHED ||
+                             d->obs.state == OBS_DEAD);
+    bool unborn = d->seen && (d->obs.state == OBS_BUSY || (d->obs.state == OBS_PAUSED &&
+                                                           d->obs.reason == REASON_CREATED_PAUSED));
+    if (unborn)
+        end_guest(c);
+    if (d->seen && !ended)
+        cut_resetting(c);
+    c->restart = ended || !d->seen;
 }
 
 /* The store was committed and only a file is left to remove. */
@@ -359,7 +396,8 @@ static const struct {
     {"resumed",         cut_resumed      },
     {"destroying",      cut_destroying   },
     {"rebooting",       cut_rebooting    },
-    {"rebuilding",      cut_rebuilding   },
+    {"resetting",       cut_resetting    },
+    {"restarting",      cut_restarting   },
     {"discarding",      cut_discarding   },
     {"setting-aside",   cut_setting_aside},
     {"shutting-down",   cut_shutting_down},
@@ -374,7 +412,7 @@ static void finish(struct cut *c)
 
     /* One that has ended, by whatever: a transient domain is gone with it. A managed one that was
      * wanted alive keeps its state until recover_all has found out why it is not. */
-    bool missed = d && !d->seen && !d->r->image.path && !d->r->broken;
+    bool missed = d && !d->seen && !d->r->image.path && !d->r->broken && !c->restart;
     if (missed)
         removed(c);
     missed = missed && (d->r->wanted == ST_RUNNING || d->r->wanted == ST_PAUSED);
@@ -384,7 +422,7 @@ static void finish(struct cut *c)
     if (d && d->forming) {
         store_delete_domain(b, d->r->uuid);
     } else if (d) {
-        if (!missed)
+        if (!missed && !c->restart)
             d->r->state = engine_state(c->g, d);
         store_put_domain(b, d->r);
     }
@@ -397,6 +435,15 @@ static void finish(struct cut *c)
     if (d && d->forming)
         engine_remove(c->g, d);
     job_record_free(job);
+}
+
+/* With a body it ends anew, and reconcile asks the policy again. */
+static void restart_gone(struct cut *c)
+{
+    struct job_args args = {.action = CONF_RESTART};
+
+    if (c->restart && !c->d->seen)
+        job_start_unasked(c->g, c->d, &job_kind_restart, &args, NULL);
 }
 
 static void recover_job(struct engine *g, const struct job_record *job)
@@ -414,6 +461,7 @@ static void recover_job(struct engine *g, const struct job_record *job)
         if (str_eq(intents[i].intent, job->phase))
             intents[i].recover(&c);
     finish(&c);
+    restart_gone(&c);
     free(c.temporary);
     free(c.note);
     free(c.path);
@@ -458,6 +506,7 @@ static void sweep_images(struct engine *g, const struct domain *d)
 
 void recover_all(struct engine *g, const struct store_contents *contents)
 {
+    cores_sweep(g->state_dir);
     for (size_t i = 0; i < contents->unfinished_count; i++)
         recover_job(g, contents->unfinished[i]);
     LIST_EACH (&g->domains, d, struct domain, link) {
@@ -468,7 +517,7 @@ void recover_all(struct engine *g, const struct store_contents *contents)
         sweep_images(g, d);
         if (!d->seen && lived && !str_eq(d->r->boot_id, clock_boot_id()))
             reconcile_gone(g, d, REASON_HOST_REBOOTED);
-        else
+        else if (!d->job)
             reconcile(g, d);
     }
 }

@@ -73,6 +73,7 @@ void steps_now_live(struct job *j, enum reason reason)
     r->wanted = j->args.paused ? ST_PAUSED : ST_RUNNING;
     str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
     r->id = j->new_id;
+    r->restart_at_ms = 0;
     r->reason = reason;
     free(TAKE(r->reason_text));
 }
@@ -84,6 +85,7 @@ void steps_now_ended(struct job *j, enum reason reason)
     j->seen = false;
     j->gone = !r->managed;
     r->wanted = ST_HALTED;
+    r->restart_at_ms = 0;
     r->reason = reason;
     free(TAKE(r->reason_text));
     record_forget_live(r);
@@ -111,10 +113,7 @@ int steps_unmake(struct job *j, struct err *e)
     return -1;
 }
 
-static int with_driver(struct job *j,
-                       int (*call)(struct driver_handle *, const struct domain_ref *,
-                                   const struct op *, struct err *),
-                       int64_t ms, struct err *e)
+int steps_driver(struct job *j, steps_call *call, int64_t ms, struct err *e)
 {
     struct op op = op_narrow(&j->op, ms);
     struct domain_ref ref = job_ref(j);
@@ -185,7 +184,7 @@ static int build_and_run(struct job *j, struct err *e)
         return steps_unmake(j, e);
     steps_console(j);
     if (!j->args.paused) {
-        if (with_driver(j, driver->unpause, QUICK_MS, e) < 0)
+        if (steps_driver(j, driver->unpause, QUICK_MS, e) < 0)
             return steps_unmake(j, e);
         j->obs.state = OBS_RUNNING;
     }
@@ -196,21 +195,27 @@ static int build_and_run(struct job *j, struct err *e)
     return 0;
 }
 
-static int run_start(struct job *j, struct err *e)
+int steps_boot(struct job *j, const char *intent, struct err *e)
 {
     if (check_config(j, e) < 0)
         return -1;
     warn_of_saved_file(j);
     record_forget_live(j->r);
     steps_now_live(j, j->args.paused ? REASON_CREATED_PAUSED : REASON_BOOTED);
-    if (job_commit(j, "starting", NULL, e) < 0 || fault_point("start.intent", e) < 0)
+    if (job_commit(j, intent, NULL, e) < 0 || fault_point("start.intent", e) < 0)
         return -1;
     return build_and_run(j, e);
 }
 
+static int run_start(struct job *j, struct err *e)
+{
+    j->r->quick_ends = 0;
+    return steps_boot(j, "starting", e);
+}
+
 static int run_pause(struct job *j, struct err *e)
 {
-    if (with_driver(j, j->engine->driver->pause, QUICK_MS, e) < 0)
+    if (steps_driver(j, j->engine->driver->pause, QUICK_MS, e) < 0)
         return -1;
     j->obs.state = OBS_PAUSED;
     j->r->wanted = ST_PAUSED;
@@ -220,7 +225,7 @@ static int run_pause(struct job *j, struct err *e)
 
 static int run_unpause(struct job *j, struct err *e)
 {
-    if (with_driver(j, j->engine->driver->unpause, QUICK_MS, e) < 0)
+    if (steps_driver(j, j->engine->driver->unpause, QUICK_MS, e) < 0)
         return -1;
     j->obs.state = OBS_RUNNING;
     j->r->wanted = ST_RUNNING;
@@ -228,9 +233,9 @@ static int run_unpause(struct job *j, struct err *e)
     return 0;
 }
 
-static int let_go(struct job *j, enum reason reason, struct err *e)
+int steps_let_go(struct job *j, enum reason reason, struct err *e)
 {
-    if (with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
+    if (steps_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
         return -1;
     steps_now_ended(j, reason);
     j->changed = true; /* it is gone, whatever fails from here on */
@@ -243,7 +248,7 @@ static int run_destroy(struct job *j, struct err *e)
     if (job_commit(j, "destroying", NULL, e) < 0 || fault_point("destroy.intent", e) < 0)
         return -1;
     job_phase(j, "destroying");
-    return let_go(j, REASON_DESTROYED, e);
+    return steps_let_go(j, REASON_DESTROYED, e);
 }
 
 /* Asks the guest, then forces it when that is wanted. */
@@ -256,7 +261,7 @@ static int ask_guest(struct job *j,
 
     *ret_forced = false;
     job_phase(j, "waiting for the guest");
-    if (with_driver(j, ask, ms, e) == 0)
+    if (steps_driver(j, ask, ms, e) == 0)
         return 0;
     if (e->code == ERR_TIMED_OUT && j->args.force) {
         *ret_forced = true;
@@ -279,47 +284,35 @@ static int run_shutdown(struct job *j, struct err *e)
     if (forced)
         job_warn(j, "%s did not power off in time and was destroyed", j->r->name);
     job_phase(j, "letting go");
-    return let_go(j, forced ? REASON_DESTROYED : REASON_SHUT_DOWN, e);
+    return steps_let_go(j, forced ? REASON_DESTROYED : REASON_SHUT_DOWN, e);
 }
 
-static void booted_again(struct job *j)
+void steps_booted(struct job *j)
 {
     j->obs.state = OBS_RUNNING;
     j->obs.reason = REASON_NONE;
     j->r->wanted = ST_RUNNING;
     j->r->reason = REASON_BOOTED;
     j->r->starts++;
+    j->r->restart_at_ms = 0;
     free(TAKE(j->r->reason_text));
-}
-
-/* A guest that ended, or that another config waits for, is built again from what is stored. When
- * the power goes in between, the domain is halted. */
-static int build_again(struct job *j, struct err *e)
-{
-    if (job_commit(j, "rebuilding", NULL, e) < 0 ||
-        with_driver(j, j->engine->driver->destroy, DESTROY_MS, e) < 0)
-        return -1;
-    j->seen = false;
-    j->changed = true; /* also when the start fails, it is not there any more */
-    if (fault_point("rebuild.gone", e) == 0 && run_start(j, e) == 0)
-        return 0;
-    steps_now_ended(j, REASON_START_FAILED);
-    j->r->reason_text = x_strdup(e->msg);
-    return -1;
 }
 
 static int run_reset(struct job *j, struct err *e)
 {
+    j->r->quick_ends = 0;
     if (j->r->live_config) {
-        if (check_config(j, e) < 0 || build_again(j, e) < 0)
+        if (check_config(j, e) < 0 || ends_build_again(j, e) < 0)
             return -1;
         free(j->message);
         j->message = x_asprintf("reset %s (with the config that waited for it)", j->r->name);
         return 0;
     }
-    if (with_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
+    if (job_commit(j, "resetting", NULL, e) < 0 || fault_point("reset.intent", e) < 0)
         return -1;
-    booted_again(j);
+    if (steps_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
+        return -1;
+    steps_booted(j);
     return 0;
 }
 
@@ -336,13 +329,14 @@ static int reboot_into_config(struct job *j, struct err *e)
     if (forced)
         job_warn(j, "%s did not power off in time and was destroyed", j->r->name);
     j->message = x_asprintf("rebooted %s (with the config that waited for it)", j->r->name);
-    return build_again(j, e);
+    return ends_build_again(j, e);
 }
 
 static int run_reboot(struct job *j, struct err *e)
 {
     bool forced;
 
+    j->r->quick_ends = 0;
     if (j->r->live_config)
         return reboot_into_config(j, e);
     if (job_commit(j, "rebooting", NULL, e) < 0)
@@ -351,9 +345,9 @@ static int run_reboot(struct job *j, struct err *e)
         return -1;
     if (forced)
         job_warn(j, "%s did not power off in time and was reset", j->r->name);
-    if (forced && with_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
+    if (forced && steps_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
         return -1;
-    booted_again(j);
+    steps_booted(j);
     return 0;
 }
 
@@ -409,27 +403,6 @@ static int run_delete(struct job *j, struct err *e)
     return job_commit(j, "deleted", NULL, e);
 }
 
-static int run_end(struct job *j, struct err *e)
-{
-    enum reason reason = j->obs.reason;
-    bool suspended = j->r->image.path != NULL;
-
-    if (let_go(j, suspended ? REASON_SUSPENDED : reason, e) < 0)
-        return -1;
-    if (suspended)
-        j->r->wanted = ST_SUSPENDED;
-    j->message = x_asprintf("%s ended: %s", j->r->name, reason_text(j->r->reason));
-    return 0;
-}
-
-static int run_restart(struct job *j, struct err *e)
-{
-    j->message = x_asprintf("%s was booted again: %s", j->r->name, reason_text(j->obs.reason));
-    if (j->obs.state != OBS_DEAD)
-        return run_reset(j, e);
-    return build_again(j, e);
-}
-
 static const struct job_kind kinds[] = {
     {VERB_NEW,        "new",        run_new,            false, QUICK_MS  },
     {VERB_ADOPT,      "adopt",      run_adopt,          false, QUICK_MS  },
@@ -455,8 +428,11 @@ static const struct job_kind kinds[] = {
     {VERB_VCPU_PIN,   "vcpu-pin",   resources_vcpu_pin, false, QUICK_MS  },
 };
 
-const struct job_kind job_kind_end = {VERB_DESTROY, "end", run_end, false, DESTROY_MS};
-const struct job_kind job_kind_restart = {VERB_RESET, "restart", run_restart, false, CREATE_MS};
+/* Each of their steps has its time; a core takes as long as it takes. */
+const struct job_kind job_kind_end = {VERB_DESTROY, "end", ends_end, false, 0};
+const struct job_kind job_kind_restart = {VERB_RESET, "restart", ends_restart, false, 0};
+const struct job_kind job_kind_reboots = {VERB_CONFIG_SET, "on-reboot", ends_reboots, false,
+                                          DESTROY_MS};
 
 const struct job_kind *job_kind_of(enum verb verb)
 {

@@ -44,6 +44,10 @@ static const char *const migrations[] = {
     "ALTER TABLE domain ADD COLUMN live_macs TEXT;",
     /* Who gave a config. */
     "ALTER TABLE config ADD COLUMN actor TEXT;",
+    /* The restart limiter's, which outlive the daemon. */
+    "ALTER TABLE domain ADD COLUMN quick_ends INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN ran_since_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN restart_at_ms INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define ROW(type, member, kind)                                                                    \
@@ -73,6 +77,9 @@ static const struct column domain_columns[] = {
     ROW(record, saved_file, COL_TEXT),
     ROW(record, starts, COL_INT64),
     ROW(record, crashes, COL_INT64),
+    ROW(record, quick_ends, COL_INT64),
+    ROW(record, ran_since_ms, COL_INT64),
+    ROW(record, restart_at_ms, COL_INT64),
     ROW(record, directory, COL_TEXT),
     ROW(record, config, COL_NEEDED),
     ROW(record, live_config, COL_TEXT),

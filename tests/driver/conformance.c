@@ -406,6 +406,61 @@ static void a_guest_that_crashes_is_seen(void **state)
     ends(*state, CRASHES, OBS_CRASHED, REASON_GUEST_CRASH);
 }
 
+static void what_an_end_left_is_kept_beside(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_running(r, CRASHES);
+    struct domain_ref as = {.id = g->ref.id};
+    struct op op = rig_op(r);
+    struct observation seen;
+    struct err e;
+
+    ident_uuid_draw(as.uuid);
+    str_copy(as.name, sizeof as.name, "left");
+    assert_int_equal(r->driver->set_aside(r->handle, &g->ref, &as, &op, &e), -1);
+    assert_int_equal(e.code, ERR_WRONG_STATE);
+    r->subject->provoke(g, CRASHES);
+    guest_await(g, OBS_CRASHED);
+    EXPECT_OK(r->driver->set_aside(r->handle, &g->ref, &as, &op, &e));
+    EXPECT_ERR(r->driver->info(r->handle, &g->ref, &op, &seen, &e), ERR_NO_SUCH_DOMAIN);
+    rig_reopen(r);
+    EXPECT_OK(r->driver->info(r->handle, &as, &op, &seen, &e));
+    assert_int_equal(seen.state, OBS_CRASHED);
+    assert_string_equal(seen.ref.name, "left");
+    guest_create(g);
+    EXPECT_OK(r->driver->info(r->handle, &as, &op, &seen, &e));
+    assert_int_equal(seen.state, OBS_CRASHED);
+    guest_destroy(g);
+    EXPECT_OK(r->driver->destroy(r->handle, &as, &op, &e));
+    guest_free(g);
+}
+
+static void whether_a_reboot_stands_is_changed_while_it_runs(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_running(r, PLAIN);
+    struct op op = rig_op(r);
+    struct err e;
+
+    assert_true(guest_info(g).reboots);
+    EXPECT_OK(r->driver->set_reboots(r->handle, &g->ref, false, &op, &e));
+    assert_false(guest_info(g).reboots);
+    r->subject->provoke(g, REBOOTS);
+    assert_int_equal(guest_await(g, OBS_SHUTDOWN).reason, REASON_GUEST_REBOOT);
+    int64_t value = guest_expect_standing(g);
+    EXPECT_OK(r->driver->reset(r->handle, &g->ref, &op, &e));
+    guest_await_over(g, value);
+    assert_false(guest_info(g).reboots);
+    EXPECT_OK(r->driver->set_reboots(r->handle, &g->ref, true, &op, &e));
+    guest_await_above(g, r->subject->enough);
+    value = r->subject->value(g);
+    r->subject->provoke(g, REBOOTS);
+    guest_await_over(g, value);
+    assert_true(guest_info(g).reboots);
+    guest_destroy(g);
+    guest_free(g);
+}
+
 static void destroy_leaves_no_trace(void **state)
 {
     struct rig *r = *state;
@@ -1251,6 +1306,8 @@ static const struct {
     CASE(a_guest_that_powers_off_is_seen, MEMBER(reset)),
     CASE(a_guest_that_reboots_is_seen, MEMBER(reset)),
     CASE(a_guest_that_crashes_is_seen, MEMBER(reset)),
+    CASE(what_an_end_left_is_kept_beside, MEMBER(set_aside)),
+    CASE(whether_a_reboot_stands_is_changed_while_it_runs, MEMBER(set_reboots)),
     CASE(destroy_leaves_no_trace, MEMBER(destroy)),
     CASE(destroy_of_a_half_made_one_leaves_no_trace, MEMBER(restore)),
     CASE(saved_state_goes_on_after_destroy_and_restore, MEMBER(save), MEMBER(restore),

@@ -188,7 +188,14 @@ static int do_call(struct guest *g, enum plan_call call, int state_fd, const str
         return d->detach(h, &g->ref, DEVICE_DISK, "vda", op, e);
     case CALL_MEDIUM:
         return d->medium(h, &g->ref, &spare_drive, "/", &g->args.user, op, e);
+    case CALL_DUMP_CORE: {
+        int core = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+        int result = d->dump_core(h, &g->ref, core, op, e);
+        close(core);
+        return result;
+    }
     case CALL_LIST:
+    case CALL_SET_ASIDE:
     case CALL_N:
         break;
     }
@@ -219,7 +226,9 @@ static int state_after(enum plan_call call)
     case CALL_DETACH:
     case CALL_MEDIUM:
     case CALL_INFO:
+    case CALL_DUMP_CORE:
     case CALL_LIST:
+    case CALL_SET_ASIDE:
     case CALL_N:
         break;
     }

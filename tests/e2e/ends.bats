@@ -17,20 +17,6 @@ teardown()
     clear_place
 }
 
-# A guest that ends within ten seconds is not booted again, so that it cannot go round for ever.
-run_past_restart_limit()
-{
-    run_guest "$@"
-    wait_for 30 ran_for 11 "$1"
-}
-
-ran_for()
-{
-    local since
-    since=$(field "$2" since)
-    [ $(($(date +%s) - $(date +%s -d "$since"))) -ge "$1" ]
-}
-
 @test "power-off of the guest: destroy, the default; managed is halted, transient is gone" {
     make_config web1
     run_guest web1 managed
@@ -48,7 +34,7 @@ ran_for()
 
 @test "on_poweroff = restart: it boots again; a shutdown by verb ends it all the same" {
     make_config web1 'on_poweroff = "restart"'
-    run_past_restart_limit web1 managed
+    run_guest web1 managed
     local size
     size=$(console_size web1)
     ask web1 poweroff 'powering off on request'
@@ -132,6 +118,38 @@ ran_for()
     wait_for 10 no_guests
 }
 
+@test "on_crash = coredump-destroy: its memory is in a file, as large and for its owner alone" {
+    make_config web1 'on_crash = "coredump-destroy"'
+    run_guest web1 managed
+    ask web1 crash 'crashing on request'
+    wait_for 60 is_state web1 halted
+    local core
+    core=$(echo "$place"/state/cores/web1-*.core)
+    [ "$(head -c 4 "$core" | tail -c 3)" = ELF ]
+    [ "$(stat -c %a "$core")" = 600 ]
+    [ "$(stat -c %s "$core")" -ge $(($(field web1 memory_kib) * 1024)) ]
+    reeve log web1 | grep -q "its memory is in $core"
+    no_guests
+}
+
+@test "on_reboot other than restart, and the daemon killed in the middle of a reset: it holds again" {
+    make_config web1 'on_reboot = "preserve"'
+    run_guest web1 managed
+    local run size
+    run="$place/run/qemu/$(field web1 uuid)"
+    size=$(console_size web1)
+    reeve reset web1 >/dev/null 2>&1 3>&- &
+    wait_for 30 grep -q host-qmp-system-reset "$run/journal"
+    kill9_daemon
+    [ -e "$run/resetting" ]
+    start_daemon qemu
+    wait_for 60 test ! -e "$run/resetting"
+    wait_boot web1 "$size"
+    ask web1 reboot 'rebooting on request'
+    wait_for 30 is_state web1 shutdown
+    [ "$(field web1 reason)" = guest-reboot ]
+}
+
 @test "on_crash = preserve: a corpse with its last words, which destroy clears" {
     make_config web1 'on_crash = "preserve"'
     run_guest web1
@@ -146,9 +164,9 @@ ran_for()
     no_guests
 }
 
-@test "on_crash = restart: it boots again, but not when it crashes at once again" {
+@test "on_crash = restart: it boots again, a moment later when it crashed at once" {
     make_config web1 'on_crash = "restart"'
-    run_past_restart_limit web1 managed
+    run_guest web1 managed
     local size
     size=$(console_size web1)
     ask web1 crash 'crashing on request'
@@ -165,7 +183,7 @@ ran_for()
     kill9_guests
     wait_for 30 is_state web1 halted
     [ "$(field web1 reason)" = backend-died ]
-    run_past_restart_limit web2 managed
+    run_guest web2 managed
     local size
     size=$(console_size web2)
     kill9_guests

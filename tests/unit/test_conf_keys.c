@@ -183,17 +183,29 @@ static void command_lines(void **state)
 static void actions(void **state)
 {
     static const char *const keys[] = {"on_poweroff", "on_reboot", "on_crash", "on_watchdog"};
-    static const char *const later[] = {"rename-restart", "coredump-destroy", "coredump-restart",
-                                        "soft-reset"};
+    /* What each driver has. */
+    static const struct {
+        const char *action;
+        bool qemu, null;
+    } rows[] = {
+        {"rename-restart",   false, true },
+        {"coredump-destroy", true,  true },
+        {"coredump-restart", true,  true },
+        {"soft-reset",       false, false},
+    };
     struct outcome o;
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        for (size_t j = 0; j < ARRAY_LEN(later); j++) {
-            AUTO_FREE char *text = x_asprintf("%s = '%s'", keys[i], later[j]);
-            refuse(text, ERR_UNSUPPORTED, 1, keys[i], "not supported on qemu");
+        for (size_t j = 0; j < ARRAY_LEN(rows); j++) {
+            AUTO_FREE char *text = x_asprintf("%s = '%s'", keys[i], rows[j].action);
+            if (!rows[j].qemu)
+                refuse(text, ERR_UNSUPPORTED, 1, keys[i], "not supported on qemu");
+            parse_bytes(&o, text, strlen(text), "qemu", NULL, 0);
+            assert_int_equal(o.conf != NULL, rows[j].qemu);
+            finish(&o);
             parse_bytes(&o, text, strlen(text), "null", NULL, 0);
-            assert_int_equal(o.e.code, ERR_UNSUPPORTED);
+            assert_int_equal(o.conf != NULL, rows[j].null);
             finish(&o);
             parse_bytes(&o, text, strlen(text), "xen", NULL, 0);
             assert_non_null(o.conf);
@@ -287,7 +299,9 @@ static void shown_as_json(void **state)
               "\"vdev\":\"hdc\"}],\"max_memory_kib\":131072,\"max_vcpus\":1,\"memory_kib\":131072,"
               "\"name\":\"a\",\"on_crash\":\"destroy\",\"on_poweroff\":\"destroy\",\"on_reboot\":"
               "\"restart\",\"on_soft_reset\":\"soft-reset\",\"on_watchdog\":\"destroy\","
-              "\"reeve_accel\":\"auto\",\"reeve_autostart\":false,\"reeve_machine\":\"pc\","
+              "\"reeve_accel\":\"auto\",\"reeve_autostart\":false,\"reeve_machine\":\"pc\",\"reeve_"
+              "restart_min_run\":60,"
+              "\"reeve_restart_tries\":5,"
               "\"serial\":[\"pty\"],\"vcpus\":1,"
               "\"vif\":[{\"bridge\":\"b\",\"mac\":\"00:16:3e:00:00:01\","
               "\"vifname\":\"v\"}]}");

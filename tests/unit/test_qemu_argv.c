@@ -55,10 +55,8 @@ static void make_up_descriptors(struct launch *l)
 
     l->control = CONTROL_FD;
     l->events = EVENTS_FD;
-    if (!l->reboots) {
-        l->journal_log = JOURNAL_LOG_FD;
-        l->journal = JOURNAL_FD;
-    }
+    l->journal_log = JOURNAL_LOG_FD;
+    l->journal = JOURNAL_FD;
     if (l->args->conf->kernel)
         l->kernel = KERNEL_FD;
     if (l->args->conf->ramdisk)

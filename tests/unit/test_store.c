@@ -1242,7 +1242,7 @@ static void test_history_has_who_gave_a_config_and_is_bounded(void **state)
     store_close(s);
 }
 
-static void test_a_store_of_version_3_gets_the_new_column(void **state)
+static void test_a_store_of_version_3_gets_the_new_columns(void **state)
 {
     const struct folder *f = *state;
     struct store_contents contents;
@@ -1253,7 +1253,10 @@ static void test_a_store_of_version_3_gets_the_new_column(void **state)
     struct store *s = open_only(f);
     put_config(s, "memory = 1\n", "uid 0 (new)");
     store_close(s);
-    run_sql(f, "ALTER TABLE config DROP COLUMN actor; PRAGMA user_version = 3");
+    run_sql(f, "ALTER TABLE config DROP COLUMN actor;"
+               "ALTER TABLE domain DROP COLUMN quick_ends;"
+               "ALTER TABLE domain DROP COLUMN ran_since_ms;"
+               "ALTER TABLE domain DROP COLUMN restart_at_ms; PRAGMA user_version = 3");
     s = open_store(f, &contents);
     assert_int_equal(contents.domain_count, 1);
     assert_int_equal(contents.domains[0]->broken, REASON_NONE);
@@ -1442,7 +1445,7 @@ int main(void)
         IN_FOLDER(test_jobs_are_pruned_but_not_running_ones),
         IN_FOLDER(test_copies_follow_the_configs),
         IN_FOLDER(test_history_has_who_gave_a_config_and_is_bounded),
-        IN_FOLDER(test_a_store_of_version_3_gets_the_new_column),
+        IN_FOLDER(test_a_store_of_version_3_gets_the_new_columns),
         IN_FOLDER(test_a_state_change_makes_no_copy),
         IN_FOLDER(test_verify_finds_copies_that_are_wrong),
         IN_FOLDER(test_a_copy_that_fails_fails_no_commit),

@@ -28,6 +28,8 @@ static const struct {
     [CALL_ATTACH] = {"add a device to",       "rp"    },
     [CALL_DETACH] = {"take a device from",    "rp"    },
     [CALL_MEDIUM] = {"change a disc of",      "rp"    },
+    [CALL_SET_ASIDE] = {"set aside",             "sc"    },
+    [CALL_DUMP_CORE] = {"dump",                  "rpsc"  },
     [CALL_INFO] = {"look at",               "rpscdb"},
     [CALL_LIST] = {"list",                  ""      },
 };

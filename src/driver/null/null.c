@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The null driver: guests that are simulated, for demonstration, scale and faults. */
+#include <elf.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -424,6 +426,59 @@ static int null_reset(struct driver_handle *h, const struct domain_ref *ref, con
     return boot(h, ref, CALL_RESET, op, e);
 }
 
+/* The file of the new uuid first: one guest too many would be found by a restart, one too few is
+ * lost. */
+static int null_set_aside(struct driver_handle *h, const struct domain_ref *ref,
+                          const struct domain_ref *as, const struct op *op, struct err *e)
+{
+    struct sim *s = enter_call(h, ref, CALL_SET_ASIDE, op, e);
+
+    if (!s)
+        return -1;
+    int r = enter_check(s, CALL_SET_ASIDE, e);
+    if (r == 0) {
+        struct sim before = *s;
+        str_copy(s->ref.uuid, sizeof s->ref.uuid, as->uuid);
+        str_copy(s->ref.name, sizeof s->ref.name, as->name);
+        r = table_commit(h, s, &before, e);
+    }
+    if (r == 0)
+        unlinkat(h->dirfd, ref->uuid, 0);
+    return table_leave(h, r);
+}
+
+/* An ELF file as large as its memory, of which there is nothing to be said. */
+static int null_dump_core(struct driver_handle *h, const struct domain_ref *ref, int fd,
+                          const struct op *op, struct err *e)
+{
+    struct sim *s = enter_call(h, ref, CALL_DUMP_CORE, op, e);
+
+    if (!s)
+        return -1;
+    Elf64_Ehdr head = {
+        .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+        .e_type = ET_CORE,
+        .e_machine = EM_X86_64,
+        .e_version = EV_CURRENT,
+        .e_phoff = sizeof head,
+        .e_ehsize = sizeof head,
+        .e_phentsize = sizeof(Elf64_Phdr),
+        .e_phnum = 1
+    };
+    Elf64_Phdr memory = {.p_type = PT_LOAD,
+                         .p_offset = sizeof head + sizeof memory,
+                         .p_filesz = s->memory_kib * 1024,
+                         .p_memsz = s->memory_kib * 1024};
+    int r = enter_check(s, CALL_DUMP_CORE, e);
+    table_leave(h, 0);
+    if (r < 0 || op_check(op, e) < 0 || fs_write_all(fd, &head, sizeof head, "the core", e) < 0 ||
+        fs_write_all(fd, &memory, sizeof memory, "the core", e) < 0)
+        return -1;
+    if (ftruncate(fd, (off_t)(memory.p_offset + memory.p_filesz)) < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot write the core");
+    return 0;
+}
+
 const struct driver driver_null = {
     .name = "null",
     .id_is_ours = true,
@@ -444,6 +499,8 @@ const struct driver driver_null = {
     .shutdown = null_shutdown,
     .reboot = null_reboot,
     .reset = null_reset,
+    .set_aside = null_set_aside,
+    .dump_core = null_dump_core,
     .info = null_info,
     .memory = live_memory,
     .vcpus = live_vcpus,

@@ -14,7 +14,8 @@ static const char *const call_names[CALL_N] = {
     [CALL_SAVE_UNDO] = "save-undo", [CALL_SHUTDOWN] = "shutdown", [CALL_REBOOT] = "reboot",
     [CALL_RESET] = "reset",         [CALL_INFO] = "info",         [CALL_LIST] = "list",
     [CALL_MEMORY] = "memory",       [CALL_VCPUS] = "vcpus",       [CALL_ATTACH] = "attach",
-    [CALL_DETACH] = "detach",       [CALL_MEDIUM] = "medium",
+    [CALL_DETACH] = "detach",       [CALL_MEDIUM] = "medium",     [CALL_SET_ASIDE] = "set-aside",
+    [CALL_DUMP_CORE] = "dump-core",
 };
 
 static const struct {

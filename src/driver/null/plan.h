@@ -29,8 +29,10 @@ enum plan_call {
     CALL_ATTACH,
     CALL_DETACH,
     CALL_MEDIUM,
+    CALL_DUMP_CORE,
     CALL_INFO,
     CALL_LIST,
+    CALL_SET_ASIDE,
     CALL_N
 };
 

@@ -131,8 +131,6 @@ static void add_monitors(struct args *a, const struct launch *l)
 {
     add_monitor(a, "control", l->control, "");
     add_monitor(a, "events", l->events, "");
-    if (l->journal < 0)
-        return;
     AUTO_FREE char *log = x_asprintf(",logfile=/dev/fdset/%d,logappend=on", l->journal_log);
     add_fdset(a, l->journal_log);
     add_monitor(a, "journal", l->journal, log);

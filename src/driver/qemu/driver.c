@@ -31,6 +31,7 @@ const struct driver driver_qemu = {
     .shutdown = life_shutdown,
     .reboot = life_reboot,
     .reset = life_reset,
+    .set_reboots = life_set_reboots,
     .dump_core = dump_core,
     .info = life_info,
     .console = life_console,

@@ -19,7 +19,8 @@
 #define FOLDER_JOURNAL_LOG "journal"  /* the events that it wrote */
 #define FOLDER_CONSOLE "console.sock" /* the first serial line */
 #define FOLDER_VNC "vnc.sock"
-#define FOLDER_HELD "held" /* marker: paused on purpose after a save (save.c) */
+#define FOLDER_RESETTING "resetting" /* marker: reboot=reset for the moment of a reset (life.c) */
+#define FOLDER_HELD "held"           /* marker: paused on purpose after a save (save.c) */
 
 /* The folder as a descriptor, owned by the caller. ERR_NO_SUCH_DOMAIN when there is none. */
 int folder_open(int parent, const char *uuid, int *ret_dirfd, struct err *e) MUST_CHECK;

@@ -181,16 +181,28 @@ static int end_reboots(struct session *s, pid_t pid, struct err *e)
     if (firmware_settles(s, pid, e) < 0)
         return -1;
     struct op after = op_within(QMP_COMMAND_MS);
-    return set_reboot_action(s, "shutdown", &after, e);
+    if (set_reboot_action(s, "shutdown", &after, e) < 0)
+        return -1;
+    folder_unmark(s->dirfd, FOLDER_RESETTING);
+    return 0;
 }
 
-/* Under reboot=shutdown system_reset would end the guest, so that is lifted for a moment. */
+/* Under reboot=shutdown system_reset would end the guest, so that is lifted for a moment; a marker
+ * says so, since a daemon that dies in that moment leaves it lifted (observation.reboots, and
+ * reconcile asks for set_reboots). */
+static int lift(struct session *s, const struct op *op, struct err *e)
+{
+    if (folder_mark(s->dirfd, FOLDER_RESETTING, e) < 0)
+        return -1;
+    return set_reboot_action(s, "reset", op, e);
+}
+
 static int reset(struct session *s, const struct op *op, struct err *e)
 {
     struct op step = op_narrow(op, QMP_COMMAND_MS);
     struct meta meta;
 
-    if (meta_read(s->dirfd, &meta, e) < 0 || set_reboot_action(s, "reset", &step, e) < 0)
+    if (meta_read(s->dirfd, &meta, e) < 0 || (!meta.reboots && lift(s, &step, e) < 0))
         return -1;
     qmp_forget_events(&s->qmp);
     if (qmp_run(&s->qmp, "system_reset", NULL, &step, NULL, e) < 0 ||
@@ -198,6 +210,36 @@ static int reset(struct session *s, const struct op *op, struct err *e)
         return -1;
     folder_unmark(s->dirfd, FOLDER_HELD);
     return meta.reboots ? 0 : end_reboots(s, meta.pid, e);
+}
+
+/* What is on record in the folder comes first when it is to reboot, and last when it is not: cut in
+ * between, it says "reboots", which is put right when it is not wanted. */
+int life_set_reboots(struct driver_handle *h, const struct domain_ref *ref, bool reboots,
+                     const struct op *op, struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+    struct meta meta;
+
+    if (session_open(&s, h, ref, op, e) < 0 || meta_read(s.dirfd, &meta, e) < 0)
+        return -1;
+    if (!reboots && folder_marked(s.dirfd, FOLDER_RESETTING)) {
+        qmp_forget_events(&s.qmp);
+        if (end_reboots(&s, meta.pid, e) < 0)
+            return -1;
+    } else if (!reboots && set_reboot_action(&s, "shutdown", op, e) < 0) {
+        return -1;
+    }
+    if (meta.reboots != reboots) {
+        meta.reboots = reboots;
+        if (meta_write(s.dirfd, &meta, e) < 0)
+            return -1;
+    }
+    if (!reboots)
+        return 0;
+    if (set_reboot_action(&s, "reset", op, e) < 0)
+        return -1;
+    folder_unmark(s.dirfd, FOLDER_RESETTING);
+    return 0;
 }
 
 int life_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,

@@ -15,6 +15,8 @@ int life_reboot(struct driver_handle *h, const struct domain_ref *ref, const str
                 struct err *e);
 int life_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                struct err *e);
+int life_set_reboots(struct driver_handle *h, const struct domain_ref *ref, bool reboots,
+                     const struct op *op, struct err *e);
 int life_info(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
               struct observation *ret, struct err *e);
 int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret_fd, struct err *e);

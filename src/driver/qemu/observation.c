@@ -46,6 +46,7 @@ void observation_init(struct observation *ret, const struct meta *meta)
                                 .vcpus = meta->vcpus,
                                 .max_vcpus = meta->max_vcpus,
                                 .cpu_ns = proc_cpu_ns(meta->pid)};
+    ret->reboots = meta->reboots;
     str_copy(ret->vnc, sizeof ret->vnc, meta->vnc);
 }
 
@@ -68,8 +69,7 @@ enum reason observation_journal_reason(const char *text, size_t len)
     return reason;
 }
 
-/* Power-off and reboot leave the same status; only the event told them apart. A guest that comes
- * up again by itself has no journal and can only have powered off. */
+/* Power-off and reboot leave the same status; only the event told them apart. */
 static enum reason end_reason(int dirfd)
 {
     AUTO_CLOSE int fd = openat(dirfd, FOLDER_JOURNAL_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -106,6 +106,7 @@ void observation_set_status(struct observation *o, int dirfd, const char *status
         o->state = statuses[i].state;
         o->reason = statuses[i].reason;
     }
+    o->reboots = o->reboots || folder_marked(dirfd, FOLDER_RESETTING);
     if (o->state == OBS_SHUTDOWN)
         o->reason = end_reason(dirfd);
     if (o->state == OBS_RUNNING)

@@ -164,7 +164,7 @@ static int make_sockets(struct start *s, struct err *e)
     if (listen_for(s, FOLDER_CONTROL, &l->control, e) < 0 ||
         listen_for(s, FOLDER_EVENTS, &l->events, e) < 0)
         return -1;
-    if (!l->reboots && open_journal(s, e) < 0)
+    if (open_journal(s, e) < 0)
         return -1;
     for (size_t i = 0; i < l->serial_count; i++)
         if (l->serials[i].kind == SERIAL_CONSOLE &&
@@ -296,8 +296,6 @@ static int wake_journal(struct start *s, const struct op *op, struct err *e)
     struct qmp journal;
     int fd;
 
-    if (s->launch.journal < 0)
-        return 0;
     if (folder_connect(s->dirfd, FOLDER_JOURNAL, &fd, e) < 0 || qmp_open(&journal, fd, op, e) < 0)
         return -1;
     qmp_close(&journal);

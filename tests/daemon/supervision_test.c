@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/* Supervision, by a real daemon with simulated guests: what on_poweroff, on_reboot, on_crash and
+ * on_watchdog make of an end, at every fault point; the restart limiter.
+ *   supervision_test REEVED [PATTERN] */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fault.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "daemon/bench.h"
+
+static struct bench bench;
+
+static int before(void **state)
+{
+    (void)state;
+    bench_open(&bench);
+    return 0;
+}
+
+static int after(void **state)
+{
+    (void)state;
+    bench_close(&bench);
+    return 0;
+}
+
+/* A managed domain with these lines of config (a "'" for each quote), running. */
+static void run_guest(struct bench *b, const char *name, const char *lines)
+{
+    bench_do(
+        b, "new",
+        "{\"config\":\"name='%s'\\nmemory=16\\nkernel='/vmlinuz'\\n%s\\n\",\"directory\":\"/\"}",
+        name, lines);
+    bench_do(b, "start", "{\"domain\":\"%s\"}", name);
+}
+
+static json_t *list(const struct bench *b)
+{
+    json_t *answer = bench_call(b, "list", "%s", "");
+
+    assert_non_null(answer);
+    json_t *domains = json_incref(json_object_get(json_object_get(answer, "return"), "domains"));
+    json_decref(answer);
+    assert_true(json_is_array(domains));
+    return domains;
+}
+
+/* How many domains there are with `name` and a time behind it, and that all names differ. */
+static size_t left_overs(const struct bench *b, const char *name)
+{
+    AUTO_JSON json_t *domains = list(b);
+    AUTO_JSON json_t *names = json_object();
+    AUTO_FREE char *start = x_asprintf("%s-2", name);
+    size_t count = 0, i;
+    json_t *d;
+
+    json_array_foreach(domains, i, d)
+    {
+        const char *own = json_get_string(d, "name", "");
+        assert_null(json_object_get(names, own));
+        json_object_set_new(names, own, json_true());
+        count += str_starts(own, start);
+    }
+    return count;
+}
+
+static size_t cores(const struct bench *b, const char *name)
+{
+    AUTO_FREE char *path = x_asprintf("%s/cores", b->state);
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    size_t count = 0;
+
+    while (dir && (entry = readdir(dir))) {
+        struct stat st;
+        if (!str_starts(entry->d_name, name) || entry->d_name[strlen(name)] != '-')
+            continue;
+        assert_true(str_ends(entry->d_name, ".core"));
+        assert_int_equal(fstatat(dirfd(dir), entry->d_name, &st, 0), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+        assert_true(st.st_size > 16 * 1024 * 1024);
+        count++;
+    }
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* ---- The table ---- */
+
+static const struct {
+    const char *key, *event, *reason, *kept;
+} ends[] = {
+    {"on_poweroff", "poweroff", "guest-poweroff", "shutdown"},
+    {"on_reboot",   "reboot",   "guest-reboot",   "shutdown"},
+    {"on_crash",    "crash",    "guest-crash",    "crashed" },
+    {"on_watchdog", "watchdog", "watchdog",       "crashed" },
+    {"on_crash",    "die",      "backend-died",   "halted"  },
+};
+
+static const struct {
+    const char *action;
+    bool boots, keeps, core, rename;
+} actions[] = {
+    {"destroy",          false, false, false, false},
+    {"restart",          true,  false, false, false},
+    {"preserve",         false, true,  false, false},
+    {"rename-restart",   true,  false, false, true },
+    {"coredump-destroy", false, false, true,  false},
+    {"coredump-restart", true,  false, true,  false},
+};
+
+/* One that is to be booted again is left after its second end (reeve_restart_tries = 0 lets the
+ * first be the last), so each comes to rest. */
+static void test_every_action_of_every_end(void **state)
+{
+    struct bench *b = &bench;
+
+    (void)state;
+    bench_start(b, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        for (size_t k = 0; k < ARRAY_LEN(actions); k++) {
+            AUTO_FREE char *name = x_asprintf("%s-%s", ends[i].event, actions[k].action);
+            AUTO_FREE char *lines = x_asprintf("%s='%s'\\ncmdline='null.%s-after=300'\\n"
+                                               "reeve_restart_tries=1",
+                                               ends[i].key, actions[k].action, ends[i].event);
+            run_guest(b, name, lines);
+        }
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        for (size_t k = 0; k < ARRAY_LEN(actions); k++) {
+            AUTO_FREE char *name = x_asprintf("%s-%s", ends[i].event, actions[k].action);
+            bool body = !str_eq(ends[i].event, "die");
+            bool stands = body && (actions[k].keeps || actions[k].boots);
+            int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+            int64_t starts = actions[k].boots ? 2 : 1;
+            for (;;) {
+                AUTO_JSON json_t *d = bench_show(b, name);
+                bool there =
+                    str_eq(json_get_string(d, "state", ""), stands ? ends[i].kept : "halted") &&
+                    json_get_int(d, "starts", 0) == starts &&
+                    (!actions[k].boots ||
+                     strstr(json_get_string(d, "reason_text", ""), "not booted again"));
+                if (there) {
+                    assert_string_equal(json_get_string(d, "reason", ""), ends[i].reason);
+                    break;
+                }
+                if (bench_now_ms() > deadline)
+                    fail_msg("%s is %s after %lld starts: %s", name,
+                             json_get_string(d, "state", ""),
+                             (long long)json_get_int(d, "starts", 0),
+                             json_get_string(d, "reason_text", ""));
+                bench_pause(deadline + 1000, name);
+            }
+            assert_int_equal(left_overs(b, name), body && actions[k].rename ? 1 : 0);
+            size_t written = body && actions[k].core ? 1 : 0;
+            if (cores(b, name) != written)
+                fail_msg("%s: %zu cores, not %zu", name, cores(b, name), written);
+        }
+    bench_tidy(b, false);
+}
+
+/* ---- Names, cores, changes ---- */
+
+static void test_names_of_what_is_left_never_collide(void **state)
+{
+    struct bench *b = &bench;
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+
+    (void)state;
+    bench_start(b, NULL);
+    run_guest(b, "web1",
+              "on_crash='rename-restart'\\ncmdline='null.crash-after=50'\\n"
+              "reeve_restart_min_run=0");
+    while (left_overs(b, "web1") < 6)
+        bench_pause(deadline, "that six are left over");
+    bench_do(b, "destroy", "%s", "{\"domain\":\"web1\"}");
+    AUTO_JSON json_t *domains = list(b);
+    size_t i;
+    json_t *d;
+    json_array_foreach(domains, i, d)
+    {
+        if (str_eq(json_get_string(d, "name", ""), "web1"))
+            continue;
+        assert_string_equal(json_get_string(d, "state", ""), "crashed");
+        bench_do(b, "destroy", "{\"domain\":\"%s\"}", json_get_string(d, "name", ""));
+    }
+    assert_int_equal(left_overs(b, "web1"), 0);
+    bench_tidy(b, false);
+}
+
+static void test_cores_are_bounded(void **state)
+{
+    struct bench *b = &bench;
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+
+    (void)state;
+    bench_start(b, NULL);
+    run_guest(b, "web1",
+              "on_crash='coredump-restart'\\ncmdline='null.crash-after=30'\\n"
+              "reeve_restart_min_run=0");
+    for (;;) {
+        AUTO_JSON json_t *d = bench_show(b, "web1");
+        if (json_get_int(d, "starts", 0) > 12)
+            break;
+        bench_pause(deadline, "the thirteenth boot");
+    }
+    bench_do(b, "destroy", "%s", "{\"domain\":\"web1\"}");
+    assert_int_equal(cores(b, "web1"), 8);
+}
+
+static void test_a_policy_changed_while_it_runs_acts(void **state)
+{
+    struct bench *b = &bench;
+
+    (void)state;
+    bench_start(b, NULL);
+    run_guest(b, "web1", "cmdline='null.poweroff-after=1500'");
+    bench_do(b, "config-set", "%s",
+             "{\"domain\":\"web1\",\"overrides\":[\"on_poweroff=preserve\"]}");
+    bench_await_state(b, "web1", "shutdown");
+}
+
+/* ---- The limiter ---- */
+
+static void test_the_limiter_outlives_the_daemon(void **state)
+{
+    struct bench *b = &bench;
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+
+    (void)state;
+    bench_start(b, NULL);
+    run_guest(b, "web1",
+              "on_crash='restart'\\ncmdline='null.crash-after=100'\\n"
+              "reeve_restart_tries=2");
+    /* Each time it waits to be booted again, the daemon is killed; the count goes on. */
+    int64_t seen = 0;
+    for (;;) {
+        AUTO_JSON json_t *d = bench_show(b, "web1");
+        int64_t starts = json_get_int(d, "starts", 0);
+        const char *why = json_get_string(d, "reason_text", "");
+        if (strstr(why, "not booted again"))
+            break;
+        if (str_eq(json_get_string(d, "state", ""), "crashed") && starts > seen &&
+            strstr(why, "is booted again in")) {
+            seen = starts;
+            bench_kill(b);
+            bench_start(b, NULL);
+        }
+        bench_pause(deadline, "that it is given up");
+    }
+    assert_int_equal(seen, 2);
+    AUTO_JSON json_t *d = bench_show(b, "web1");
+    assert_int_equal(json_get_int(d, "starts", 0), 3);
+    assert_int_equal(json_get_int(d, "crashes", 0), 3);
+    assert_string_equal(json_get_string(d, "state", ""), "crashed");
+    /* A person begins the count anew. */
+    bench_do(b, "reset", "%s", "{\"domain\":\"web1\"}");
+    bench_await_state(b, "web1", "crashed");
+    AUTO_JSON json_t *anew = bench_show(b, "web1");
+    assert_non_null(strstr(json_get_string(anew, "reason_text", ""), "is booted again in 1 s"));
+    bench_do(b, "destroy", "%s", "{\"domain\":\"web1\"}");
+    assert_string_equal(bench_state(b, "web1"), "halted");
+    bench_tidy(b, false);
+}
+
+/* ---- The daemon dies on the way ---- */
+
+static const struct row {
+    const char *point, *action, *event;
+    bool managed;
+} rows[] = {
+    {"restart.intent",  "restart",          "reboot", true },
+    {"restart.intent",  "restart",          "crash",  false},
+    {"restart.intent",  "rename-restart",   "crash",  true },
+    {"restart.intent",  "coredump-restart", "crash",  false},
+    {"restart.intent",  "restart",          "die",    false},
+    {"restart.running", "restart",          "reboot", false},
+    {"restart.aside",   "rename-restart",   "crash",  true },
+    {"restart.aside",   "rename-restart",   "crash",  false},
+    {"restart.gone",    "restart",          "die",    true },
+    {"restart.gone",    "restart",          "die",    false},
+    {"start.intent",    "rename-restart",   "crash",  true },
+    {"start.created",   "rename-restart",   "crash",  false},
+    {"start.running",   "rename-restart",   "crash",  true },
+    {"start.created",   "restart",          "die",    false},
+    {"start.running",   "restart",          "die",    true },
+};
+
+static void end_at(struct bench *b, const struct row *row)
+{
+    AUTO_FREE char *fault = x_asprintf("%s=kill", row->point);
+    const char *key = str_eq(row->event, "reboot") ? "on_reboot" : "on_crash";
+
+    bench_start(b, NULL);
+    /* It is to end only once after its first boot, so it ends late enough for what is looked at. */
+    bench_do(b, row->managed ? "new" : "create",
+             "{\"config\":\"name='web1'\\nmemory=16\\nkernel='/vmlinuz'\\n%s='%s'\\n"
+             "cmdline='null.%s-after=2500'\\nreeve_restart_min_run=0\\n\",\"directory\":\"/\"}",
+             key, row->action, row->event);
+    if (row->managed)
+        bench_do(b, "start", "%s", "{\"domain\":\"web1\"}");
+    bench_kill(b);
+    bench_start(b, fault);
+    bench_ended(b);
+}
+
+static void test_killed_on_the_way(void **state)
+{
+    const struct row *row = *state;
+    struct bench *b = &bench;
+    bool aside = str_eq(row->action, "rename-restart");
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+
+    end_at(b, row);
+    bench_start(b, NULL);
+    AUTO_JSON json_t *d = bench_show(b, "web1");
+    assert_non_null(json_object_get(d, "uuid")); /* it has its record at every instant */
+    while (!str_eq(bench_state(b, "web1"), "running"))
+        bench_pause(deadline, "that it runs again");
+    AUTO_JSON json_t *now = bench_show(b, "web1");
+    assert_string_equal(json_get_string(now, "uuid", "-"), json_get_string(d, "uuid", ""));
+    bench_do(b, "destroy", "%s", "{\"domain\":\"web1\"}");
+    /* On a slow machine it may have ended once more by now. */
+    size_t left = left_overs(b, "web1");
+    assert_true(aside ? left >= 1 : left == 0);
+    assert_int_equal(bench_guests(b), left);
+    bench_tidy(b, false);
+}
+
+static void test_every_point(void **state)
+{
+    (void)state;
+    for (size_t i = 0; fault_name(i); i++) {
+        bool met = !str_starts(fault_name(i), "restart.");
+        for (size_t k = 0; k < ARRAY_LEN(rows); k++)
+            met = met || str_eq(rows[k].point, fault_name(i));
+        if (!met)
+            fail_msg("no row meets the fault point %s", fault_name(i));
+    }
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, before, after)
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest fixed[] = {
+        TEST(test_every_action_of_every_end),
+        TEST(test_names_of_what_is_left_never_collide),
+        TEST(test_cores_are_bounded),
+        TEST(test_a_policy_changed_while_it_runs_acts),
+        TEST(test_the_limiter_outlives_the_daemon),
+        cmocka_unit_test(test_every_point),
+    };
+    static struct CMUnitTest tests[ARRAY_LEN(fixed) + ARRAY_LEN(rows)];
+    size_t count = ARRAY_LEN(fixed);
+
+    if (argc < 2) {
+        fprintf(stderr, "usage: supervision_test REEVED [PATTERN]\n");
+        return 2;
+    }
+    bench_program(argv[1]);
+    memcpy(tests, fixed, sizeof fixed);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        tests[count++] = (struct CMUnitTest){
+            x_asprintf("killed at %s of a %s by %s of a %s domain", rows[i].point, rows[i].action,
+                       rows[i].event, rows[i].managed ? "managed" : "transient"),
+            test_killed_on_the_way, before, after, (void *)(uintptr_t)&rows[i]};
+    if (argc > 2)
+        cmocka_set_test_filter(argv[2]);
+    return _cmocka_run_group_tests("supervision", tests, count, NULL, NULL);
+}
