@@ -104,6 +104,11 @@ const char *clock_boot_id(void)
     static char id[CLOCK_BOOT_ID_LEN + 1];
     static _Bool known;
 
+    const char *told = known ? NULL : getenv("REEVE_BOOT_ID");
+    if (told && strlen(told) == CLOCK_BOOT_ID_LEN) {
+        memcpy(id, told, sizeof id);
+        known = 1;
+    }
     if (!known) {
         int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
         if (fd >= 0) {

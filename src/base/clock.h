@@ -29,7 +29,8 @@ const char *clock_compact(int64_t wall_ms, char text[CLOCK_TEXT_MAX]);
 int clock_parse(const char *text, int64_t *ret_wall_ms, struct err *e) MUST_CHECK;
 
 /* The kernel's boot id (proc(5), /proc/sys/kernel/random/boot_id), read once; "" when the host
- * has none. Thread-safe after the first call. */
+ * has none. Thread-safe after the first call. For tests that stand for a reboot of the host, a
+ * REEVE_BOOT_ID in the environment takes its place. */
 const char *clock_boot_id(void);
 
 #endif

@@ -28,6 +28,7 @@ enum opt {
     OPT_LONG,
     OPT_NEXT_BOOT,
     OPT_NO_WAIT,
+    OPT_PARALLEL,
     OPT_PAUSED,
     OPT_QUIET,
     OPT_REPAIR,

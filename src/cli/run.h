@@ -38,7 +38,8 @@ verb_run run_console; /* console.c */
 verb_run run_explain; /* explain.c */
 verb_run run_info;    /* host.c */
 verb_run run_doctor;
-verb_run run_help; /* help.c */
+verb_run run_hostrun; /* host-stop, host-start */
+verb_run run_help;    /* help.c */
 
 /* editor.c: opens `text` in $VISUAL or $EDITOR as a file NAME in a folder of its own that only the
  * user can read; *ret_path (owned) is that file, which stays until editor_remove. *ret is the text

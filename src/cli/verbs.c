@@ -117,6 +117,10 @@ static const struct option_row guest_options[] = {
     {OPT_TIMEOUT, 0, "timeout", "SECONDS", "how long the guest may take (60)"},
     {0},
 };
+static const struct option_row hostrun_options[] = {
+    {OPT_PARALLEL, 0, "parallel", "N", "how many domains at once (4)"},
+    {0},
+};
 static const struct option_row help_options[] = {
     {OPT_BASH,  0, "bash",  NULL, "print the completion for bash"},
     {OPT_SCDOC, 0, "scdoc", NULL, "print the manual's list of verbs"},
@@ -204,8 +208,8 @@ static const struct verb_row rows[] = {
              "running and stored when none is given.", .run = run_config},
     {.name = "autostart", .operands = "DOMAIN on|off", .min = 2, .max = 2, .kind = KIND_CHANGES,
      .doing = "changing", .help = "store whether a domain starts with the host",
-     .text = "It is stored in the config (reeve_autostart) and shown; nothing starts domains by "
-             "it yet.", .run = run_autostart},
+     .text = "It is stored in the config (reeve_autostart); host-start, which the system's service "
+             "calls, starts domains by it.", .run = run_autostart},
     {.name = "list", .aliases = "ls", .elsewhere = "vm-list ps domains",
      .operands = "[DOMAIN ...]", .min = 0, .max = -1, .options = list_options, .kind = KIND_READS,
      .csv = true, .help = "the domains with their states", .run = run_list},
@@ -268,6 +272,18 @@ static const struct verb_row rows[] = {
      .max = -1, .kind = KIND_READS, .csv = true,
      .help = "the virtual CPUs: which there are, where they run, what they have used",
      .text = "Without a DOMAIN those of every domain that lives.", .run = run_vcpu_list},
+    {.name = "host-stop", .operands = "", .min = 0, .max = 0, .options = hostrun_options,
+     .kind = KIND_READS,
+     .help = "the host stops: suspend or shut down every domain, as its config says",
+     .text = "By reeve_on_host_stop, the highest reeve_host_order first, several at once. What "
+             "cannot be suspended is shut down. One failure stops no other; exit 1 when there is "
+             "any. The system's service for the domains calls it.", .run = run_hostrun},
+    {.name = "host-start", .operands = "", .min = 0, .max = 0, .options = hostrun_options,
+     .kind = KIND_READS,
+     .help = "the host has started: resume what host-stop suspended, start what has autostart",
+     .text = "What was paused comes back paused. A domain whose resume failed stays suspended. "
+             "What it has started once in this boot of the host it does not start again.",
+     .run = run_hostrun},
     LATER("block-attach", "DOMAIN ...", "add a disk"),
     LATER("block-detach", "DOMAIN ...", "take a disk away"),
     LATER("block-list", "DOMAIN ...", "the disks of a domain"),

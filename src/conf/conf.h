@@ -27,6 +27,19 @@ enum conf_action {
     CONF_SOFT_RESET,
 };
 
+/* What host-stop does with a domain. */
+enum conf_host_stop { CONF_HOST_SHUTDOWN, CONF_HOST_SUSPEND, CONF_HOST_IGNORE };
+
+/* reeve_on_host_stop and others: the host's stop and start. */
+struct conf_host {
+    enum conf_host_stop on_stop;
+    unsigned order;   /* lower ones start first and stop last */
+    unsigned timeout; /* seconds for the guest's power-off */
+    bool destroy;     /* what does not power off is destroyed */
+    unsigned delay;   /* seconds after its start before the next */
+    struct conf_strings after;
+};
+
 enum conf_machine { CONF_MACHINE_PC, CONF_MACHINE_Q35, CONF_MACHINE_MICROVM };
 enum conf_accel { CONF_ACCEL_AUTO, CONF_ACCEL_KVM, CONF_ACCEL_TCG };
 enum conf_memory { CONF_MEMORY_DEFAULT, CONF_MEMORY_FILE };
@@ -95,6 +108,7 @@ struct conf {
     char *boot;         /* letters c d n; NULL */
     enum conf_flag vnc; /* unset: off on QEMU; libxl decides by the type on Xen */
     enum conf_action on_poweroff, on_reboot, on_crash, on_watchdog, on_soft_reset;
+    struct conf_host host;
     unsigned restart_min_run; /* reeve_restart_min_run; seconds, 0: no end is too soon */
     unsigned restart_tries;   /* reeve_restart_tries */
     /* reeve_ keys */

@@ -157,7 +157,7 @@ static const struct keys_table own = KEYS_TABLE(rows);
 
 static const struct keys_table *const tables[] = {
     &own,          &keys_general, &keys_cpu,   &keys_boot,   &keys_hvm,
-    &keys_devices, &keys_display, &keys_model, &keys_legacy,
+    &keys_devices, &keys_display, &keys_model, &keys_legacy, &keys_host,
 };
 
 const struct key *keys_row(size_t i)

@@ -72,7 +72,7 @@ struct keys_table {
     size_t count;
 };
 extern const struct keys_table keys_general, keys_cpu, keys_boot, keys_hvm, keys_devices;
-extern const struct keys_table keys_display, keys_model, keys_legacy;
+extern const struct keys_table keys_display, keys_model, keys_legacy, keys_host;
 
 /* Row i of all tables; NULL after the last. */
 const struct key *keys_row(size_t i);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/hostrun.h"
 #include "core/job.h"
 #include "core/policy.h"
 
@@ -127,6 +128,16 @@ static void read_policy(struct domain *d, const struct conf *conf)
 {
     for (int i = 0; i < REASON_N; i++)
         d->on_end[i] = policy_action(conf, (enum reason)i);
+    d->host.on_stop = conf->host.on_stop;
+    d->host.order = conf->host.order;
+    d->host.timeout_ms = (int64_t)conf->host.timeout * 1000;
+    d->host.destroy = conf->host.destroy;
+    d->host.delay_ms = (int64_t)conf->host.delay * 1000;
+    AUTO_STR struct str after = {0};
+    for (size_t i = 0; i < conf->host.after.count; i++)
+        str_addf(&after, "%s%s", i ? " " : "", conf->host.after.items[i]);
+    free(d->host.after);
+    d->host.after = after.len ? str_take(&after) : NULL;
     d->restart_min_run_ms = (int64_t)conf->restart_min_run * 1000;
     d->restart_tries = conf->restart_tries;
     d->reboots_failed = false;
@@ -212,6 +223,7 @@ void engine_remove(struct engine *g, struct domain *d)
     list_remove(&d->link);
     g->host.changed(g->host.arg, d, NULL, NULL);
     record_free(d->r);
+    free(d->host.after);
     free(d);
 }
 
@@ -481,6 +493,7 @@ int engine_open(struct engine *g, const struct driver *driver, const struct driv
 
 void engine_close(struct engine *g)
 {
+    hostrun_free(g);
     LIST_EACH (&g->jobs, waiting, struct job, link) {
         list_remove(&waiting->link);
         job_unref(waiting);
@@ -492,6 +505,7 @@ void engine_close(struct engine *g)
     LIST_EACH (&g->domains, d, struct domain, link) {
         list_remove(&d->link);
         record_free(d->r);
+        free(d->host.after);
         free(d);
     }
     json_decref(g->unknown);

@@ -20,6 +20,7 @@
 
 struct job;
 struct engine;
+struct hostrun;
 
 enum { ENGINE_JOBS_MAX = 64, ENGINE_RECENT_JOBS = 64, ENGINE_FRESH_MS = 250 };
 
@@ -43,6 +44,14 @@ struct domain {
     unsigned max_vcpus;
     bool autostart;
     enum conf_action on_end[REASON_N]; /* what the config says for each end of the guest */
+    struct {
+        enum conf_host_stop on_stop;
+        unsigned order;
+        int64_t timeout_ms;
+        bool destroy;
+        int64_t delay_ms;
+        char *after; /* owned; names between spaces; NULL */
+    } host;          /* for hostrun.c */
     int64_t restart_min_run_ms;
     unsigned restart_tries;
 };
@@ -85,6 +94,7 @@ struct engine {
     int64_t observed_mono_ns; /* the same on the monotonic clock: when that look began */
     int64_t changed_mono_ns;  /* when a job last ended: an older look tells what was before it */
     bool stopping;            /* no new jobs */
+    struct hostrun *hostrun;  /* owned; the host's stop or start, when one is under way */
 };
 
 /* Before this the caller zeroes *g and sets state_dir and console_dir. Opens driver and store,

@@ -34,6 +34,8 @@ struct job_args {
     cpu_set_t cpus;                /* vcpu-pin */
     int64_t timeout_ms;            /* shutdown, reboot; 0: none given */
     struct fs_user user;
+    bool host_stop;          /* suspend: for the host's stop, so host-start resumes it */
+    bool host_paused;        /* with it: it was paused, and is to be again */
     enum conf_action action; /* end, restart: what on_... says */
     char *why;               /* end: more than the reason's own sentence; NULL */
 };

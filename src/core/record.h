@@ -45,7 +45,11 @@ struct record {
     enum reason broken; /* REASON_NONE, or why the record cannot be used */
     struct image_record image;
     char *saved_file; /* owned; the last user-named save not yet restored, to warn at start */
-    uint64_t starts;  /* counters */
+    /* The host's stop and start. */
+    bool host_resume;                      /* host-stop suspended it: host-start resumes it */
+    bool host_paused;                      /* and it was paused then */
+    char host_boot[CLOCK_BOOT_ID_LEN + 1]; /* the boot in which host-start has started it */
+    uint64_t starts;                       /* counters */
     uint64_t crashes;
     uint64_t quick_ends;   /* in a row: the guest ended within its minimum run time */
     int64_t ran_since_ms;  /* monotonic, in the boot of boot_id: when it was last let run; 0 */

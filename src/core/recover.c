@@ -103,6 +103,7 @@ static void cut_starting(struct cut *c)
     if (as_wanted)
         return;
     end_guest(c);
+    d->r->host_boot[0] = '\0'; /* host-start is to try again */
     now(c, ST_HALTED, REASON_START_FAILED);
     removed(c);
 }

@@ -418,6 +418,8 @@ int saving_suspend(struct job *j, struct err *e)
     fs_split(path, &dir);
     if (fs_make_dirs(dir, 0700, e) < 0)
         return -1;
+    j->r->host_resume = j->args.host_stop;
+    j->r->host_paused = j->args.host_stop && j->args.host_paused;
     if (save_and_let_go(j, path, &self, note_image, e) == 0)
         return 0;
     rmdir(dir); /* only when it is empty; an image in it stays */

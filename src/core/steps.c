@@ -74,6 +74,7 @@ void steps_now_live(struct job *j, enum reason reason)
     str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
     r->id = j->new_id;
     r->restart_at_ms = 0;
+    r->host_resume = r->host_paused = false;
     r->reason = reason;
     free(TAKE(r->reason_text));
 }

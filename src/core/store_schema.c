@@ -48,6 +48,10 @@ static const char *const migrations[] = {
     "ALTER TABLE domain ADD COLUMN quick_ends INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE domain ADD COLUMN ran_since_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE domain ADD COLUMN restart_at_ms INTEGER NOT NULL DEFAULT 0;",
+    /* The host's stop and start. */
+    "ALTER TABLE domain ADD COLUMN host_resume INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN host_paused INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN host_boot TEXT NOT NULL DEFAULT '';",
 };
 
 #define ROW(type, member, kind)                                                                    \
@@ -80,6 +84,9 @@ static const struct column domain_columns[] = {
     ROW(record, quick_ends, COL_INT64),
     ROW(record, ran_since_ms, COL_INT64),
     ROW(record, restart_at_ms, COL_INT64),
+    ROW(record, host_resume, COL_BOOL),
+    ROW(record, host_paused, COL_BOOL),
+    ROW(record, host_boot, COL_CHARS),
     ROW(record, directory, COL_TEXT),
     ROW(record, config, COL_NEEDED),
     ROW(record, live_config, COL_TEXT),

@@ -43,6 +43,7 @@ static const struct {
     {"repair",     ARG_BOOL   },
     {"timeout_ms", ARG_INT    },
     {"job",        ARG_INT    },
+    {"parallel",   ARG_INT    },
     {"file",       ARG_STRING },
     {"config",     ARG_STRING },
     {"directory",  ARG_STRING },
@@ -109,6 +110,8 @@ static const struct call calls[] = {
     {"vcpu-pin",       ROLE_OPERATOR, call_vcpu_pin,       {LIFE, "vcpu", "!cpus"}                         },
     {"vcpu-list",      ROLE_VIEWER,   call_vcpu_list,      {"!domain"}                                     },
     {"config-diff",    ROLE_OPERATOR, call_config_diff,    {"!domain", "from", "to"}                       },
+    {"host-stop",      ROLE_ADMIN,    call_hostrun,        {"parallel"}                                    },
+    {"host-start",     ROLE_ADMIN,    call_hostrun,        {"parallel"}                                    },
     {"doctor",         ROLE_ADMIN,    call_doctor,         {"repair"}                                      },
 };
 

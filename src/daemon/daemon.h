@@ -53,6 +53,7 @@ call_fn call_life, call_adopt, call_cancel, call_new, call_create, call_restore,
     call_show, call_explain, call_log, call_jobs, call_wait, call_info, call_subscribe,
     call_console, call_doctor, call_rename, call_autostart, call_config_set, call_config_history,
     call_config_diff;
+call_fn call_hostrun; /* calls_host.c */
 /* calls_resources.c */
 call_fn call_memory, call_vcpu_set, call_vcpu_pin, call_vcpu_list;
 

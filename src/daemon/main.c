@@ -256,6 +256,26 @@ static void end_jobs(struct daemon *d)
     uv_close((uv_handle_t *)&tick, NULL);
 }
 
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_send("WATCHDOG=1");
+}
+
+/* systemd's watchdog (sd_watchdog_enabled(3)), where the unit asks for it: told twice as often as
+ * it wants to be. */
+static void start_watchdog(struct daemon *d)
+{
+    static uv_timer_t timer;
+    const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    uint64_t ms = usec ? strtoull(usec, NULL, 10) / 2000 : 0;
+
+    uv_timer_init(d->loop, &timer);
+    uv_unref((uv_handle_t *)&timer);
+    if (ms > 0 && (!pid || strtoll(pid, NULL, 10) == getpid()))
+        uv_timer_start(&timer, on_watchdog, ms, ms);
+}
+
 static int lock_run_dir(const struct settings *s, struct err *e)
 {
     AUTO_FREE char *path = x_asprintf("%s/reeved.lock", s->run_dir);
@@ -321,6 +341,7 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
     log_info("%s driver, state in %s, socket %s/reeve.sock", d->engine.driver->name,
              d->settings->state_dir, d->settings->run_dir);
     notify_send("READY=1");
+    start_watchdog(d);
     malloc_trim(0);
     uv_run(d->loop, UV_RUN_DEFAULT);
     end_jobs(d);

@@ -215,7 +215,9 @@ void bench_reboot_host(struct bench *b)
     assert_int_equal(fs_remove_tree(AT_FDCWD, b->run, &e), 0);
     assert_int_equal(mkdir(b->run, 0700), 0);
     bench_sql(b, "UPDATE domain SET boot_id = '00000000-0000-4000-8000-000000000000'"
-                 " WHERE boot_id <> ''");
+                 " WHERE boot_id <> '';"
+                 "UPDATE domain SET host_boot = '00000000-0000-4000-8000-000000000000'"
+                 " WHERE host_boot <> ''");
 }
 
 void bench_power_cut(struct bench *b)

@@ -274,6 +274,166 @@ static void test_the_limiter_outlives_the_daemon(void **state)
     bench_tidy(b, false);
 }
 
+/* ---- The host stops and starts ---- */
+
+/* The answer's row about a domain; NULL when there is none. */
+static const json_t *row_of(const json_t *answer, const char *name)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(json_object_get(answer, "return"), "domains"), i, row)
+    {
+        if (str_eq(json_get_string(row, "domain", ""), name))
+            return row;
+    }
+    return NULL;
+}
+
+static int64_t failed(const json_t *answer)
+{
+    return json_get_int(json_object_get(answer, "return"), "failed", -1);
+}
+
+static void test_a_host_stops_and_starts(void **state)
+{
+    struct bench *b = &bench;
+    const json_t *row;
+
+    (void)state;
+    bench_start(b, NULL);
+    run_guest(b, "sleeps", "reeve_on_host_stop='suspend'");
+    run_guest(b, "stands", "reeve_on_host_stop='suspend'");
+    bench_do(b, "pause", "%s", "{\"domain\":\"stands\"}");
+    run_guest(b, "boots", "reeve_autostart=1");
+    run_guest(b, "ends", "");
+    run_guest(b, "cannot",
+              "reeve_on_host_stop='suspend'\\ncmdline='null.save=fail'\\n"
+              "reeve_autostart=1");
+    run_guest(b, "deaf",
+              "cmdline='null.ignore-power'\\nreeve_host_timeout=1\\n"
+              "reeve_host_destroy=1");
+    run_guest(b, "stays", "cmdline='null.ignore-power'\\nreeve_host_timeout=1");
+    run_guest(b, "ignored", "reeve_on_host_stop='ignore'");
+    bench_define(b, "create", "passes", "");
+    bench_define(b, "new", "user", "");
+    bench_do(b, "start", "%s", "{\"domain\":\"user\"}");
+    bench_do(b, "suspend", "%s", "{\"domain\":\"user\"}");
+    AUTO_JSON json_t *stop = bench_call(b, "host-stop", "%s", "");
+    assert_string_equal(bench_state(b, "sleeps"), "suspended");
+    assert_string_equal(bench_state(b, "stands"), "suspended");
+    assert_string_equal(bench_state(b, "boots"), "halted");
+    assert_string_equal(bench_state(b, "ends"), "halted");
+    assert_string_equal(bench_state(b, "cannot"), "halted");
+    assert_string_equal(bench_state(b, "deaf"), "halted");
+    assert_string_equal(bench_state(b, "stays"), "running");
+    assert_string_equal(bench_state(b, "ignored"), "running");
+    assert_string_equal(bench_state(b, "passes"), "absent");
+    assert_int_equal(failed(stop), 1);
+    assert_null(row_of(stop, "ignored"));
+    assert_null(row_of(stop, "user"));
+    row = row_of(stop, "deaf");
+    assert_string_equal(json_get_string(row, "action", ""), "destroy");
+    row = row_of(stop, "stays");
+    assert_false(json_get_bool(row, "done", true));
+    assert_non_null(strstr(json_get_string(row, "message", ""), "runs on"));
+    /* The host goes down and comes up. */
+    bench_power_cut(b);
+    bench_start(b, NULL);
+    AUTO_JSON json_t *start = bench_call(b, "host-start", "%s", "");
+    assert_int_equal(failed(start), 0);
+    assert_string_equal(bench_state(b, "sleeps"), "running");
+    assert_string_equal(bench_state(b, "stands"), "paused");
+    assert_string_equal(bench_state(b, "boots"), "running");
+    assert_string_equal(bench_state(b, "cannot"), "running");
+    assert_string_equal(bench_state(b, "ends"), "halted");
+    assert_string_equal(bench_state(b, "user"), "suspended"); /* somebody's own wish */
+    /* Once in a boot: what a person has shut down stays down. */
+    bench_do(b, "shutdown", "%s", "{\"domain\":\"boots\"}");
+    AUTO_JSON json_t *again = bench_call(b, "host-start", "%s", "");
+    assert_int_equal(failed(again), 0);
+    assert_string_equal(bench_state(b, "boots"), "halted");
+    /* A stop and start of the service within one boot is as good as a boot. */
+    bench_do(b, "start", "%s", "{\"domain\":\"boots\"}");
+    AUTO_JSON json_t *down = bench_call(b, "host-stop", "%s", "");
+    assert_non_null(down);
+    assert_string_equal(bench_state(b, "boots"), "halted");
+    AUTO_JSON json_t *up = bench_call(b, "host-start", "%s", "");
+    assert_non_null(up);
+    assert_string_equal(bench_state(b, "boots"), "running");
+    assert_string_equal(bench_state(b, "stands"), "paused");
+    bench_tidy(b, false);
+}
+
+/* started of the last start or end of shutdown, as the history has them: the events' order. */
+static size_t place_in_log(const struct bench *b, const char *name, const char *verb)
+{
+    AUTO_JSON json_t *answer = bench_call(b, "log", "%s", "");
+    const json_t *events = json_object_get(json_object_get(answer, "return"), "events"), *ev;
+    size_t i, found = 0;
+
+    json_array_foreach(events, i, ev)
+    {
+        if (str_eq(json_get_string(ev, "domain", ""), name) &&
+            str_eq(json_get_string(ev, "verb", ""), verb))
+            found = i + 1;
+    }
+    return found;
+}
+
+static void test_order_and_dependence(void **state)
+{
+    struct bench *b = &bench;
+
+    (void)state;
+    bench_start(b, NULL);
+    run_guest(b, "app", "reeve_autostart=1\\nreeve_autostart_after=['db','cache']");
+    run_guest(b, "cache", "reeve_autostart=1\\nreeve_host_order=200");
+    run_guest(b, "db", "reeve_autostart=1\\ncmdline='null.create=slow:300'");
+    run_guest(b, "first", "reeve_autostart=1\\nreeve_host_order=1\\nreeve_autostart_delay=1");
+    run_guest(b, "orphan", "reeve_autostart=1\\nreeve_autostart_after=['nobody']");
+    run_guest(b, "round1", "reeve_autostart=1\\nreeve_autostart_after=['round2']");
+    run_guest(b, "round2", "reeve_autostart=1\\nreeve_autostart_after=['round1']");
+    AUTO_JSON json_t *stop = bench_call(b, "host-stop", "%s", "{\"parallel\":8}");
+    assert_int_equal(failed(stop), 0);
+    assert_true(place_in_log(b, "app", "shutdown") < place_in_log(b, "db", "shutdown"));
+    assert_true(place_in_log(b, "app", "shutdown") < place_in_log(b, "cache", "shutdown"));
+    assert_true(place_in_log(b, "db", "shutdown") < place_in_log(b, "first", "shutdown"));
+    int64_t begun = bench_now_ms();
+    AUTO_JSON json_t *start = bench_call(b, "host-start", "%s", "{\"parallel\":8}");
+    assert_true(bench_now_ms() - begun >= 1000);
+    assert_int_equal(failed(start), 3); /* orphan, round1, round2 */
+    assert_non_null(strstr(json_get_string(row_of(start, "orphan"), "message", ""), "nobody"));
+    assert_string_equal(bench_state(b, "app"), "running");
+    assert_string_equal(bench_state(b, "orphan"), "halted");
+    assert_true(place_in_log(b, "first", "start") < place_in_log(b, "db", "start"));
+    assert_true(place_in_log(b, "db", "start") < place_in_log(b, "app", "start"));
+    assert_true(place_in_log(b, "cache", "start") < place_in_log(b, "app", "start"));
+}
+
+static void test_a_domain_whose_resume_failed_is_not_booted(void **state)
+{
+    struct bench *b = &bench;
+
+    (void)state;
+    bench_start(b, NULL);
+    run_guest(b, "web1",
+              "reeve_on_host_stop='suspend'\\nreeve_autostart=1\\n"
+              "cmdline='null.restore=fail'");
+    run_guest(b, "web2", "reeve_on_host_stop='suspend'");
+    AUTO_JSON json_t *stop = bench_call(b, "host-stop", "%s", "");
+    assert_int_equal(failed(stop), 0);
+    bench_power_cut(b);
+    bench_start(b, NULL);
+    AUTO_JSON json_t *start = bench_call(b, "host-start", "%s", "");
+    assert_int_equal(failed(start), 1);
+    assert_string_equal(bench_state(b, "web1"), "suspended");
+    assert_string_equal(bench_state(b, "web2"), "running");
+    AUTO_JSON json_t *again = bench_call(b, "host-start", "%s", "");
+    assert_int_equal(failed(again), 1);
+    assert_string_equal(bench_state(b, "web1"), "suspended");
+}
+
 /* ---- The daemon dies on the way ---- */
 
 static const struct row {
@@ -360,6 +520,9 @@ int main(int argc, char **argv)
         TEST(test_cores_are_bounded),
         TEST(test_a_policy_changed_while_it_runs_acts),
         TEST(test_the_limiter_outlives_the_daemon),
+        TEST(test_a_host_stops_and_starts),
+        TEST(test_order_and_dependence),
+        TEST(test_a_domain_whose_resume_failed_is_not_booted),
         cmocka_unit_test(test_every_point),
     };
     static struct CMUnitTest tests[ARRAY_LEN(fixed) + ARRAY_LEN(rows)];

@@ -299,9 +299,10 @@ static void shown_as_json(void **state)
               "\"vdev\":\"hdc\"}],\"max_memory_kib\":131072,\"max_vcpus\":1,\"memory_kib\":131072,"
               "\"name\":\"a\",\"on_crash\":\"destroy\",\"on_poweroff\":\"destroy\",\"on_reboot\":"
               "\"restart\",\"on_soft_reset\":\"soft-reset\",\"on_watchdog\":\"destroy\","
-              "\"reeve_accel\":\"auto\",\"reeve_autostart\":false,\"reeve_machine\":\"pc\",\"reeve_"
-              "restart_min_run\":60,"
-              "\"reeve_restart_tries\":5,"
+              "\"reeve_accel\":\"auto\",\"reeve_autostart\":false,\"reeve_autostart_delay\":0,"
+              "\"reeve_host_destroy\":false,\"reeve_host_order\":100,\"reeve_host_timeout\":120,"
+              "\"reeve_machine\":\"pc\",\"reeve_on_host_stop\":\"shutdown\","
+              "\"reeve_restart_min_run\":60,\"reeve_restart_tries\":5,"
               "\"serial\":[\"pty\"],\"vcpus\":1,"
               "\"vif\":[{\"bridge\":\"b\",\"mac\":\"00:16:3e:00:00:01\","
               "\"vifname\":\"v\"}]}");

@@ -1256,7 +1256,10 @@ static void test_a_store_of_version_3_gets_the_new_columns(void **state)
     run_sql(f, "ALTER TABLE config DROP COLUMN actor;"
                "ALTER TABLE domain DROP COLUMN quick_ends;"
                "ALTER TABLE domain DROP COLUMN ran_since_ms;"
-               "ALTER TABLE domain DROP COLUMN restart_at_ms; PRAGMA user_version = 3");
+               "ALTER TABLE domain DROP COLUMN restart_at_ms;"
+               "ALTER TABLE domain DROP COLUMN host_resume;"
+               "ALTER TABLE domain DROP COLUMN host_paused;"
+               "ALTER TABLE domain DROP COLUMN host_boot; PRAGMA user_version = 3");
     s = open_store(f, &contents);
     assert_int_equal(contents.domain_count, 1);
     assert_int_equal(contents.domains[0]->broken, REASON_NONE);

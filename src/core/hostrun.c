@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/hostrun.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "core/job.h"
+
+/* How often a domain that something else works on is waited for. */
+enum { BUSY_MAX = 5 };
+
+struct item {
+    struct hostrun *run;
+    char uuid[IDENT_UUID_LEN + 1];
+    char name[IDENT_NAME_MAX + 1];
+    unsigned order;
+    char *after;    /* owned; names between spaces, or NULL */
+    enum verb last; /* the last verb that was asked for; VERB_N: none yet */
+    bool last_failed;
+    unsigned busy; /* times that it was found busy */
+    bool paused;   /* stop: it was paused when the run began */
+    bool active;   /* a job of it is under way, or its delay */
+    bool ended;
+    bool failed;
+    char *message; /* owned; what became of it */
+};
+
+struct hostrun {
+    struct engine *engine;
+    enum hostrun_kind kind;
+    unsigned parallel;
+    char *actor; /* owned */
+    hostrun_done *done;
+    void *arg;
+    struct item *items; /* owned */
+    size_t count;
+    unsigned active;
+    int64_t hold_until_ms; /* monotonic: nothing new begins before (reeve_autostart_delay) */
+};
+
+static const char *const run_names[] = {
+    [HOSTRUN_STOP] = "host-stop", [HOSTRUN_START] = "host-start"};
+
+/* ---- order ---- */
+
+/* True when `name` is among the words of list. */
+static bool listed(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = list; at && (at = strstr(at, name)); at += len)
+        if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+/* Whether `it` has to wait for `other`: it has a lower order to start and a higher one to stop, or
+ * one is after the other by name, which counts before the numbers. */
+static bool waits_for(const struct item *it, const struct item *other)
+{
+    bool stop = it->run->kind == HOSTRUN_STOP;
+    const struct item *first = stop ? it : other, *second = stop ? other : it;
+
+    if (listed(second->after, first->name))
+        return true;
+    if (listed(first->after, second->name))
+        return false;
+    return first->order < second->order;
+}
+
+static bool ready(const struct item *it)
+{
+    for (size_t i = 0; i < it->run->count; i++)
+        if (!it->run->items[i].ended && &it->run->items[i] != it &&
+            waits_for(it, &it->run->items[i]))
+            return false;
+    return true;
+}
+
+/* Start: the name of a domain that it is to come after and that does not run; owned, or NULL. */
+static char *missing_before(const struct item *it)
+{
+    struct engine *g = it->run->engine;
+    AUTO_FREE char *copy = x_strdup(it->after);
+    char *rest = NULL;
+
+    for (char *name = copy ? strtok_r(copy, " ", &rest) : NULL; name;
+         name = strtok_r(NULL, " ", &rest)) {
+        struct domain *d = engine_by_name(g, name);
+        if (!d || engine_state(g, d) != ST_RUNNING)
+            return x_strdup(name);
+    }
+    return NULL;
+}
+
+/* ---- the end ---- */
+
+static void item_end(struct item *it, bool failed, char *message)
+{
+    it->ended = true;
+    it->failed = failed;
+    if (message != it->message)
+        free(it->message);
+    it->message = message;
+}
+
+static json_t *result_json(const struct hostrun *run, size_t *ret_failed)
+{
+    json_t *domains = json_array(), *result = json_object();
+
+    *ret_failed = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        const struct item *it = &run->items[i];
+        json_t *row = json_object();
+        json_set_string(row, "domain", it->name);
+        json_set_string(row, "action", it->last == VERB_N ? "none" : verb_name(it->last));
+        json_set_bool(row, "done", !it->failed);
+        json_set_string(row, "message", it->message);
+        json_array_append_new(domains, row);
+        *ret_failed += it->failed;
+    }
+    json_object_set_new(result, "domains", domains);
+    json_set_int(result, "failed", (int64_t)*ret_failed);
+    return result;
+}
+
+void hostrun_free(struct engine *g)
+{
+    struct hostrun *run = TAKE(g->hostrun);
+
+    if (!run)
+        return;
+    for (size_t i = 0; i < run->count; i++) {
+        free(run->items[i].after);
+        free(run->items[i].message);
+    }
+    free(run->items);
+    free(run->actor);
+    free(run);
+}
+
+static void run_end(struct hostrun *run)
+{
+    struct engine *g = run->engine;
+    size_t failed;
+    AUTO_JSON json_t *result = result_json(run, &failed);
+    AUTO_FREE char *text = x_asprintf("%zu of %zu domains were done, %zu failed",
+                                      run->count - failed, run->count, failed);
+
+    log_info("%s: %s", run_names[run->kind], text);
+    engine_submit(
+        g, store_batch_new(),
+        engine_event_new(NULL, run->actor, run_names[run->kind], failed ? "failed" : "done", text));
+    hostrun_done *done = run->done;
+    void *arg = run->arg;
+    hostrun_free(g);
+    if (done)
+        done(arg, result);
+}
+
+/* ---- one domain ---- */
+
+static void turn(struct hostrun *run);
+
+/* What comes next for a domain that is to stop; VERB_N: it has ended, as far as it can. */
+static enum verb next_stop(const struct item *it, const struct domain *d)
+{
+    const struct engine *g = it->run->engine;
+    bool suspends = d->host.on_stop == CONF_HOST_SUSPEND && d->r->managed && g->driver->save;
+    bool paused = d->obs.state == OBS_PAUSED;
+
+    if (it->last == VERB_N || (it->last == VERB_UNPAUSE && !it->last_failed)) {
+        if (suspends)
+            return paused && !g->driver->saves_paused ? VERB_UNPAUSE : VERB_SUSPEND;
+        return paused ? VERB_UNPAUSE : VERB_SHUTDOWN;
+    }
+    if (!it->last_failed)
+        return VERB_N;
+    if (it->last == VERB_SUSPEND)
+        return paused ? VERB_UNPAUSE : VERB_SHUTDOWN;
+    return it->last == VERB_SHUTDOWN && d->host.destroy ? VERB_DESTROY : VERB_N;
+}
+
+static enum verb next_start(const struct item *it, const struct domain *d)
+{
+    if (it->last != VERB_N)
+        return VERB_N;
+    return d->r->image.path ? VERB_RESUME : VERB_START;
+}
+
+static void delay_over(void *arg)
+{
+    struct engine *g = arg;
+
+    /* Whichever of its items it was: their times are looked at. */
+    if (g->hostrun)
+        turn(g->hostrun);
+}
+
+static void free_slot(struct item *it)
+{
+    it->active = false;
+    it->run->active--;
+}
+
+static void on_job(void *arg, struct job *j)
+{
+    struct item *it = arg;
+    struct hostrun *run = it->run;
+
+    free_slot(it);
+    it->last_failed = j->result < 0;
+    free(it->message);
+    it->message = x_strdup(j->result < 0 ? j->err.msg : j->message);
+    turn(run);
+}
+
+/* Something else works on it: that is waited for, and it is looked at anew. */
+static void on_other(void *arg, struct job *j)
+{
+    struct item *it = arg;
+
+    (void)j;
+    free_slot(it);
+    turn(it->run);
+}
+
+static void wait_for(struct item *it, struct job *j, job_waiter *fn)
+{
+    it->active = true;
+    it->run->active++;
+    job_wait(j, fn, it);
+}
+
+static void start_job(struct item *it, struct domain *d, enum verb verb)
+{
+    struct hostrun *run = it->run;
+    struct job_args args = {.host_stop = run->kind == HOSTRUN_STOP,
+                            .host_paused = it->paused,
+                            .timeout_ms = verb == VERB_SHUTDOWN ? d->host.timeout_ms : 0,
+                            .paused = verb == VERB_RESUME && d->r->host_paused};
+    struct err e;
+    bool same;
+
+    if (d->job && it->busy++ < BUSY_MAX) {
+        wait_for(it, d->job, on_other);
+        return;
+    }
+    it->last = verb;
+    str_copy(d->r->host_boot, sizeof d->r->host_boot,
+             run->kind == HOSTRUN_START ? clock_boot_id() : "");
+    struct job *j = job_start(run->engine, d, job_kind_of(verb), &args, run->actor, &same, &e);
+    if (j) {
+        wait_for(it, j, on_job);
+        return;
+    }
+    it->last_failed = !same;
+    free(it->message);
+    it->message = same ? x_asprintf("%s is so already", it->name) : x_strdup(e.msg);
+}
+
+/* Does the next thing for it, or ends it. */
+static void step(struct item *it)
+{
+    struct hostrun *run = it->run;
+    struct domain *d = engine_by_uuid(run->engine, it->uuid);
+    bool stop = run->kind == HOSTRUN_STOP;
+
+    if (!d || (stop && !d->seen)) {
+        bool told = it->message && !it->last_failed;
+        item_end(it, !stop, told ? TAKE(it->message) : x_asprintf("%s is gone", it->name));
+        return;
+    }
+    AUTO_FREE char *missing = stop || it->last != VERB_N ? NULL : missing_before(it);
+    if (missing) {
+        item_end(it, true,
+                 x_asprintf("%s is not started: it comes after %s, which does not run", it->name,
+                            missing));
+        return;
+    }
+    enum verb verb = stop ? next_stop(it, d) : next_start(it, d);
+    if (verb != VERB_N) {
+        start_job(it, d, verb);
+        return;
+    }
+    item_end(it, it->last_failed, TAKE(it->message));
+    if (!stop && !it->last_failed && d->host.delay_ms > 0) {
+        run->hold_until_ms = clock_mono_ms() + d->host.delay_ms;
+        run->engine->host.after(run->engine->host.arg, d->host.delay_ms + 1, delay_over,
+                                run->engine);
+    }
+}
+
+/* True when `it` waits by names for itself. */
+static bool goes_round(const struct item *it)
+{
+    const struct hostrun *run = it->run;
+    AUTO_FREE bool *reached = x_calloc(run->count, sizeof *reached);
+    AUTO_FREE const struct item **next = x_calloc(run->count + 1, sizeof *next);
+    size_t count = 0;
+
+    next[count++] = it;
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < run->count; i++) {
+            const struct item *other = &run->items[i];
+            if (reached[i] || other->ended || !listed(next[k]->after, other->name))
+                continue;
+            if (other == it)
+                return true;
+            reached[i] = true;
+            next[count++] = other;
+        }
+    return false;
+}
+
+/* Names that wait for each other in a round: a stop goes by the numbers alone then, a start does
+ * without them. True when that helped. */
+static bool break_round(struct hostrun *run)
+{
+    bool broken = false;
+
+    for (size_t i = 0; i < run->count; i++) {
+        struct item *it = &run->items[i];
+        if (it->ended || !it->after || (run->kind == HOSTRUN_START && !goes_round(it)))
+            continue;
+        broken = true;
+        if (run->kind == HOSTRUN_START)
+            item_end(it, true,
+                     x_asprintf("%s is not started: what it comes after waits for it "
+                                "(reeve_autostart_after)",
+                                it->name));
+        else
+            free(TAKE(it->after));
+    }
+    return broken;
+}
+
+/* One look at each; true when something has moved. */
+static bool move(struct hostrun *run, size_t *ret_left)
+{
+    bool moved = false;
+
+    *ret_left = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        struct item *it = &run->items[i];
+        bool begun = it->last != VERB_N;
+        *ret_left += !it->ended;
+        if (it->ended || it->active || run->active >= run->parallel ||
+            (!begun && (!ready(it) || clock_mono_ms() < run->hold_until_ms)))
+            continue;
+        step(it);
+        moved = true;
+    }
+    return moved;
+}
+
+/* All that can go on does. */
+static void turn(struct hostrun *run)
+{
+    size_t left;
+
+    do {
+        while (move(run, &left))
+            ;
+    } while (left > 0 && run->active == 0 && clock_mono_ms() >= run->hold_until_ms &&
+             break_round(run));
+    if (left == 0)
+        run_end(run);
+}
+
+/* ---- the beginning ---- */
+
+static bool concerned(const struct hostrun *run, struct domain *d)
+{
+    enum state state = engine_state(run->engine, d);
+
+    if (d->forming)
+        return false;
+    if (run->kind == HOSTRUN_STOP)
+        return d->host.on_stop != CONF_HOST_IGNORE && (state == ST_RUNNING || state == ST_PAUSED);
+    if (state == ST_SUSPENDED)
+        return d->r->host_resume;
+    return state == ST_HALTED && d->r->managed && d->autostart &&
+           !str_eq(d->r->host_boot, clock_boot_id());
+}
+
+static void add_item(struct hostrun *run, const struct domain *d)
+{
+    run->items = x_reallocarray(run->items, run->count + 1, sizeof *run->items);
+    struct item *it = &run->items[run->count++];
+    *it = (struct item){.run = run,
+                        .order = d->host.order,
+                        .after = x_strdup(d->host.after),
+                        .last = VERB_N,
+                        .paused = d->obs.state == OBS_PAUSED && d->seen};
+    str_copy(it->uuid, sizeof it->uuid, d->r->uuid);
+    str_copy(it->name, sizeof it->name, d->r->name);
+}
+
+static void begin(void *arg)
+{
+    struct engine *g = arg;
+
+    if (g->hostrun)
+        turn(g->hostrun);
+}
+
+int hostrun_begin(struct engine *g, enum hostrun_kind kind, unsigned parallel, const char *actor,
+                  hostrun_done *done, void *arg, struct err *e)
+{
+    if (g->stopping)
+        return err_set(e, ERR_FAILED, "cannot %s: the daemon is stopping", run_names[kind]);
+    if (g->hostrun)
+        return err_set(e, ERR_BUSY, "cannot %s: %s is under way", run_names[kind],
+                       run_names[g->hostrun->kind]);
+    struct hostrun *run = x_calloc(1, sizeof *run);
+    run->engine = g;
+    run->kind = kind;
+    run->parallel = parallel;
+    run->actor = x_strdup(actor);
+    run->done = done;
+    run->arg = arg;
+    LIST_EACH (&g->domains, d, struct domain, link)
+        if (concerned(run, d))
+            add_item(run, d);
+    g->hostrun = run;
+    post_send(g->post, begin, g);
+    return 0;
+}
+
+void hostrun_forget(struct engine *g, void *arg)
+{
+    if (g->hostrun && g->hostrun->arg == arg) {
+        g->hostrun->done = NULL;
+        g->hostrun->arg = NULL;
+    }
+}
