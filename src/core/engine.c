@@ -291,6 +291,8 @@ int engine_judge(const struct engine *g, const struct domain *d, enum verb verb,
 struct submitted {
     struct engine *engine;
     struct event_record *ev; /* owned */
+    void (*then)(void *arg); /* NULL: nobody waits for it */
+    void *arg;
     bool failed;
     struct err failure;
 };
@@ -304,6 +306,8 @@ static void submitted_on_loop(void *arg)
         log_error("cannot store what happened to %s: %s", done->ev->name, done->failure.msg);
     else
         g->host.changed(g->host.arg, NULL, NULL, done->ev);
+    if (done->then)
+        done->then(done->arg);
     event_record_free(done->ev);
     free(done);
 }
@@ -319,14 +323,22 @@ static void submitted_on_store_thread(void *arg, const struct err *failure, uint
     post_send(done->engine->post, submitted_on_loop, done);
 }
 
-void engine_submit(struct engine *g, struct store_batch *b, struct event_record *ev)
+void engine_submit_then(struct engine *g, struct store_batch *b, struct event_record *ev,
+                        void (*then)(void *arg), void *arg)
 {
     struct submitted *done = x_calloc(1, sizeof *done);
 
     done->engine = g;
     done->ev = ev;
+    done->then = then;
+    done->arg = arg;
     store_add_event(b, ev);
     store_submit(g->store, b, submitted_on_store_thread, done);
+}
+
+void engine_submit(struct engine *g, struct store_batch *b, struct event_record *ev)
+{
+    engine_submit_then(g, b, ev, NULL, NULL);
 }
 
 struct event_record *engine_event_new(const struct domain *d, const char *actor, const char *verb,

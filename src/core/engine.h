@@ -147,6 +147,10 @@ struct event_record *engine_event_new(const struct domain *d, const char *actor,
 /* Submits the batch with the row in it; subscribers get the row once it is stored. Both are owned
  * by the engine from here. A failure is logged: there is nobody left to tell. */
 void engine_submit(struct engine *g, struct store_batch *b, struct event_record *ev);
+/* The same, and calls `then` on the loop thread when the batch is stored, or could not be; not any
+ * more when the daemon stops first. */
+void engine_submit_then(struct engine *g, struct store_batch *b, struct event_record *ev,
+                        void (*then)(void *arg), void *arg);
 /* d->r changed without a job: stores it with a history row and tells subscribers. */
 void engine_changed(struct engine *g, const struct domain *d, const char *what, const char *text);
 

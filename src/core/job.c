@@ -185,6 +185,21 @@ static void take_aside(struct job *j)
     g->host.changed(g->host.arg, d, NULL, NULL);
 }
 
+/* Waiters hear of a failure whose intent is on record once that is so no more: a daemon killed in
+ * between would finish at its next start what it has said to have failed. */
+static bool told_when_stored(const struct job *j)
+{
+    return j->result < 0 && j->intended && !j->abandoned;
+}
+
+static void result_stored(void *arg)
+{
+    struct job *j = arg;
+
+    call_waiters(j);
+    job_unref(j);
+}
+
 static void store_result(struct job *j, const struct domain *d)
 {
     struct store_batch *b = store_batch_new();
@@ -203,7 +218,12 @@ static void store_result(struct job *j, const struct domain *d)
         engine_event_new(d, j->rec.actor, j->rec.verb, outcome_names[j->rec.outcome], text);
     str_copy(ev->uuid, sizeof ev->uuid, j->rec.uuid);
     str_copy(ev->name, sizeof ev->name, j->rec.name);
-    engine_submit(j->engine, b, ev);
+    if (!told_when_stored(j)) {
+        engine_submit(j->engine, b, ev);
+        return;
+    }
+    j->refs++;
+    engine_submit_then(j->engine, b, ev, result_stored, j);
 }
 
 static void end_record(struct job *j)
@@ -269,7 +289,8 @@ static void job_end(struct job *j)
         next->message = x_asprintf("%s is gone: its %s was cancelled", next->rec.name, j->rec.verb);
     }
     to_recent(j);
-    call_waiters(j);
+    if (!told_when_stored(j))
+        call_waiters(j);
     tell(j);
     if (d && j->gone)
         engine_remove(g, d);
@@ -609,6 +630,7 @@ int job_commit(struct job *j, const char *intent, const char *intent_path, struc
     if (op_check(&j->op, e) < 0)
         return -1;
     struct store_batch *b = store_batch_new();
+    j->intended = true;
     str_copy(j->stored->phase, sizeof j->stored->phase, intent);
     free(j->stored->intent_path);
     j->stored->intent_path = x_strdup(intent_path);

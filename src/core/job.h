@@ -144,6 +144,7 @@ struct job {
     struct err thread_err;
     bool gone;            /* the record is to be dropped */
     bool changed;         /* r or seen/obs are to be taken even on failure */
+    bool intended;        /* an intent is on record (job_commit) */
     struct record *aside; /* owned: of a domain that was made beside this one; NULL */
     struct observation aside_obs;
     int console_fd;  /* opened for the host; -1 */
