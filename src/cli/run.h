@@ -28,6 +28,8 @@ verb_run run_vcpu_set;
 verb_run run_vcpu_pin;
 verb_run run_vcpu_list;
 
+verb_run run_top; /* top.c */
+
 verb_run run_log; /* log.c */
 
 verb_run run_jobs; /* jobs.c */

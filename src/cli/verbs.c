@@ -96,6 +96,13 @@ static const struct option_row log_options[] = {
     {OPT_FOLLOW, 'f', "follow", NULL,       "print what happens from now on as well"},
     {0},
 };
+static const struct option_row top_options[] = {
+    {OPT_BATCH,  'b', "batch",  NULL,      "print, without a screen"},
+    {OPT_ROUNDS, 'n', "rounds", "N",       "end after N rounds (with --batch)"},
+    {OPT_DELAY,  'd', "delay",  "SECONDS", "the time between two rounds (2)"},
+    {OPT_SORT,   0,   "sort",   "KEY",     "the order: cpu, memory, disk, net or name"},
+    {0},
+};
 static const struct option_row wait_options[] = {
     {OPT_FOR,     0, "for",     "STATE",   "the state to wait for (or absent)"},
     {OPT_TIMEOUT, 0, "timeout", "SECONDS", "give up after this time (exit 5)"},
@@ -213,6 +220,13 @@ static const struct verb_row rows[] = {
     {.name = "list", .aliases = "ls", .elsewhere = "vm-list ps domains",
      .operands = "[DOMAIN ...]", .min = 0, .max = -1, .options = list_options, .kind = KIND_READS,
      .csv = true, .help = "the domains with their states", .run = run_list},
+    {.name = "top", .elsewhere = "virt-top xentop", .operands = "[DOMAIN ...]", .min = 0, .max = -1,
+     .options = top_options, .kind = KIND_READS, .csv = true,
+     .help = "what domains use of CPU, memory, disk and net, live",
+     .text = "The screen sorts by the keys c, m, d, n and a (name), r turns it round, arrows select a "
+             "domain and capital letters act on it; what takes a guest away asks first. --batch "
+             "prints instead, a round each delay, with rates since the round before: for json one "
+             "object a line.", .run = run_top},
     {.name = "show", .elsewhere = "dominfo domstate status vm-param-list", .operands = "DOMAIN",
      .min = 1, .max = 1, .kind = KIND_READS, .help = "all about one domain, with its config",
      .run = run_show},
@@ -297,7 +311,6 @@ static const struct verb_row rows[] = {
     LATER("trigger", "DOMAIN EVENT", "send an event like NMI"),
     LATER("vncviewer", "DOMAIN", "open the screen of a domain"),
     LATER("image", "info|verify|export|import ...", "save images"),
-    LATER("top", "", "the domains by use, live"),
     HOST("dmesg", "the hypervisor's messages"),
     HOST("sched-", "the hypervisor's schedulers"),
     HOST("cpupool-", "pools of CPUs"),

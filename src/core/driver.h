@@ -2,12 +2,13 @@
 /* What a driver is: one `const struct driver` with a handle. A NULL member means that the driver
  * does not have it; docs/drivers.md lists these.
  *
- * Threads. `list` and `watch` are called by the observer thread alone, one at a time. Every other
- * call runs on a job thread (console: a job thread too); calls on different domains run at the
- * same time, calls on one domain never do, except `destroy`, which may come while an abandoned
- * call on the same domain still hangs, and `stats` and `vcpu_list`, which only look: a job may
- * begin while a worker thread is in one of them. No call may run on the event loop. Each fails
- * with a struct err or does what it says; where it says "nothing has changed", that is tested. */
+ * Threads. `list`, `watch` and `stats_all` are called by the observer thread alone, one at a time.
+ * Every other call runs on a job thread (console: a job thread too); calls on different domains run
+ * at the same time, calls on one domain never do, except `destroy`, which may come while an
+ * abandoned call on the same domain still hangs, and `stats` and `vcpu_list`, which only look: a
+ * job may begin while a worker thread is in one of them. No call may run on the event loop. Each
+ * fails with a struct err or does what it says; where it says "nothing has changed", that is
+ * tested. */
 #ifndef CORE_DRIVER_H
 #define CORE_DRIVER_H
 
@@ -128,6 +129,12 @@ struct domain_stats {
     size_t disk_count;
     struct nic_stats *nics;
     size_t nic_count;
+};
+
+/* The same of one domain among several. */
+struct domain_counters {
+    char uuid[IDENT_UUID_LEN + 1];
+    struct domain_stats stats;
 };
 
 struct driver;
@@ -284,6 +291,12 @@ struct driver {
     /* Fills *ret, which is the caller's to finish; on failure there is nothing to free. */
     int (*stats)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                  struct domain_stats *ret, struct err *e);
+
+    /* The same of all domains that live (uuid NULL) or of one, on the observer thread as `list`: no
+     * job is in its way. *ret is an array; the caller frees what the stats own, then it. One that
+     * does not answer within the op is left out and fails nothing. */
+    int (*stats_all)(struct driver_handle *h, const char *uuid, const struct op *op,
+                     struct domain_counters **ret, size_t *ret_count, struct err *e);
 
     /* Checks a config before anything is stored or made: keys that this driver cannot do,
      * files that are missing. Opens paths with args->user's rights. Sets ERR_BAD_CONFIG,

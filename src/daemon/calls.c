@@ -72,6 +72,7 @@ static const struct call calls[] = {
     {"log",            ROLE_VIEWER,   call_log,            {"domain", "since"}                             },
     {"jobs",           ROLE_VIEWER,   call_jobs,           {0}                                             },
     {"wait",           ROLE_VIEWER,   call_wait,           {"domain", "state", "job", "timeout_ms"}        },
+    {"stats",          ROLE_VIEWER,   call_stats,          {"domains"}                                     },
     {"info",           ROLE_VIEWER,   call_info,           {0}                                             },
     {"subscribe",      ROLE_VIEWER,   call_subscribe,      {"since"}                                       },
     {"start",          ROLE_OPERATOR, call_life,           {LIFE, "paused"}                                },

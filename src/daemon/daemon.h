@@ -19,8 +19,9 @@ struct daemon {
     struct observer *observer;
     struct consoles *consoles;
     struct server *server;
-    struct list fresh; /* struct fresh.link of fresh.c: requests that wait for a look */
-    struct list waits; /* struct state_wait.link of calls_read.c */
+    struct list fresh;   /* struct fresh.link of fresh.c: requests that wait for a look */
+    struct list waits;   /* struct state_wait.link of calls_read.c */
+    struct stats *stats; /* owned; of calls_stats.c: the newest counters and who waits for newer */
 };
 
 /* fresh.c: runs fn(d, r) once the observation is not older than ENGINE_FRESH_MS: at once, after
@@ -29,6 +30,13 @@ typedef void fresh_fn(struct daemon *d, struct request *r);
 void fresh_wait(struct daemon *d, struct request *r, fresh_fn *fn);
 /* A look has come. */
 void fresh_arrived(struct daemon *d);
+
+/* calls_stats.c: the counters of all domains have come (an observer_stats_fn; arg is the daemon).
+ */
+observer_stats_fn stats_arrived;
+/* Before the loop runs, and after it. */
+void stats_open(struct daemon *d);
+void stats_close(struct daemon *d);
 
 /* calls.c: finds the row of the call, checks role and arguments, runs it. */
 void calls_dispatch(void *daemon, struct request *r, const char *name);
@@ -54,6 +62,7 @@ call_fn call_life, call_adopt, call_cancel, call_new, call_create, call_restore,
     call_console, call_doctor, call_rename, call_autostart, call_config_set, call_config_history,
     call_config_diff;
 call_fn call_hostrun; /* calls_host.c */
+call_fn call_stats;   /* calls_stats.c */
 /* calls_resources.c */
 call_fn call_memory, call_vcpu_set, call_vcpu_pin, call_vcpu_list;
 

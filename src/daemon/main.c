@@ -326,8 +326,8 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
 
     if (open_engine(d, post, e) < 0)
         return -1;
-    if (observer_start(d->engine.driver, d->engine.handle, post, on_observed, d, &d->observer, e) <
-        0)
+    if (observer_start(d->engine.driver, d->engine.handle, post, on_observed, stats_arrived, d,
+                       &d->observer, e) < 0)
         return -1;
     /* What recovery made of the domains is not what the first look saw. */
     observer_look(d->observer);
@@ -357,6 +357,7 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
             uv_close((uv_handle_t *)&signals[i], NULL);
         post_run(post); /* the store's last words */
         consoles_free(d->consoles);
+        stats_close(d);
         uv_run(d->loop, UV_RUN_NOWAIT);
         post_free(post);
         return 0;
@@ -410,6 +411,7 @@ int main(int argc, char **argv)
     d.loop = &loop;
     list_init(&d.fresh);
     list_init(&d.waits);
+    stats_open(&d);
     struct post *post = post_new(wake, &async);
     uv_async_init(&loop, &async, on_posted);
     async.data = post;

@@ -20,9 +20,11 @@ struct observer {
     struct driver_handle *handle;
     struct post *post;
     observer_fn *fn;
+    observer_stats_fn *stats_fn;
     void *arg;
     int wake_fd;
     atomic_bool stop;
+    atomic_bool stats; /* counters are asked for */
     pthread_t thread;
 };
 
@@ -62,6 +64,42 @@ static void look(struct observer *o)
     post_send(o->post, deliver, s);
 }
 
+/* The same for counters. */
+struct counted {
+    observer_stats_fn *fn;
+    void *arg;
+    struct domain_counters *list;
+    size_t count;
+    int64_t wall_ms;
+    int64_t mono_ns;
+};
+
+static void deliver_stats(void *arg)
+{
+    struct counted *c = arg;
+
+    c->fn(c->arg, c->list, c->count, c->wall_ms, c->mono_ns);
+    free(c);
+}
+
+static void count(struct observer *o)
+{
+    struct op op = op_within(LOOK_MS);
+    struct counted *c = x_calloc(1, sizeof *c);
+    struct err e;
+
+    c->fn = o->stats_fn;
+    c->arg = o->arg;
+    c->wall_ms = clock_wall_ms();
+    c->mono_ns = clock_mono_ns();
+    if (o->driver->stats_all(o->handle, NULL, &op, &c->list, &c->count, &e) < 0) {
+        log_error("cannot count what the domains use: %s", e.msg);
+        free(c);
+        return;
+    }
+    post_send(o->post, deliver_stats, c);
+}
+
 static void *observe(void *arg)
 {
     struct observer *o = arg;
@@ -78,14 +116,18 @@ static void *observe(void *arg)
         uint64_t times;
         if (read(o->wake_fd, &times, sizeof times) < 0 && errno != EAGAIN)
             log_error("the observer's eventfd failed");
-        if (!atomic_load(&o->stop))
-            look(o);
+        if (atomic_load(&o->stop))
+            break;
+        look(o);
+        if (atomic_exchange(&o->stats, false))
+            count(o);
     }
     return NULL;
 }
 
 int observer_start(const struct driver *driver, struct driver_handle *handle, struct post *post,
-                   observer_fn *fn, void *arg, struct observer **ret, struct err *e)
+                   observer_fn *fn, observer_stats_fn *stats_fn, void *arg, struct observer **ret,
+                   struct err *e)
 {
     struct observer *o = x_calloc(1, sizeof *o);
     pthread_attr_t attr;
@@ -94,6 +136,7 @@ int observer_start(const struct driver *driver, struct driver_handle *handle, st
     o->handle = handle;
     o->post = post;
     o->fn = fn;
+    o->stats_fn = stats_fn;
     o->arg = arg;
     o->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_attr_init(&attr);
@@ -116,6 +159,12 @@ void observer_look(struct observer *o)
     /* A full counter is a look that is asked for already. */
     if (write(o->wake_fd, &one, sizeof one) < 0)
         return;
+}
+
+void observer_stats(struct observer *o)
+{
+    atomic_store(&o->stats, true);
+    observer_look(o);
 }
 
 void observer_stop(struct observer *o)

@@ -1348,7 +1348,7 @@ static const struct {
     CASE(a_cancelled_core_harms_nothing, MEMBER(dump_core)),
     CASE(sysrq_reaches_the_guest, MEMBER(sysrq)),
     CASE(triggers_reach_the_guest, MEMBER(trigger)),
-    CASE(counters_count, MEMBER(stats)),
+    CASE(counters_count, MEMBER(stats), MEMBER(stats_all)),
     PROCESS_CASE(a_machine_without_places_says_so, MEMBER(attach), MEMBER(vcpus), MEMBER(memory)),
     PROCESS_CASE(a_bridge_port_goes_with_its_device, MEMBER(attach), MEMBER(detach), MEMBER(stats)),
 };

@@ -65,6 +65,7 @@ static const struct {
     MEMBER(sysrq, "send it a SysRq key"),
     MEMBER(trigger, "send it an event"),
     MEMBER(stats, "counters of its disks and network interfaces"),
+    MEMBER(stats_all, "the same of all at once, beside any job"),
     MEMBER(check, "look at a config before anything is made"),
 };
 

@@ -651,6 +651,42 @@ void triggers_reach_the_guest(void **state)
     end(g);
 }
 
+/* All at once gives what one by one gives, and leaves out what is not there. */
+static void expect_among_all(struct guest *g, const struct domain_stats *one)
+{
+    struct rig *r = g->rig;
+    struct domain_counters *list;
+    struct op op = rig_op(r);
+    size_t count;
+    struct err e;
+
+    EXPECT_OK(r->driver->stats_all(r->handle, NULL, &op, &list, &count, &e));
+    assert_int_equal(count, 1);
+    assert_string_equal(list[0].uuid, g->ref.uuid);
+    assert_true(list[0].stats.cpu_ns >= one->cpu_ns);
+    assert_int_equal(list[0].stats.balloon_kib, one->balloon_kib);
+    assert_int_equal(list[0].stats.disk_count, one->disk_count);
+    for (size_t i = 0; i < one->disk_count; i++) {
+        assert_string_equal(list[0].stats.disks[i].vdev, one->disks[i].vdev);
+        assert_true(list[0].stats.disks[i].write_bytes >= one->disks[i].write_bytes);
+        assert_true(list[0].stats.disks[i].read_bytes >= one->disks[i].read_bytes);
+    }
+    if (r->subject->has_process)
+        assert_true(list[0].stats.host_memory_kib > 16 * 1024);
+    free(list[0].stats.disks);
+    free(list[0].stats.nics);
+    free(list);
+    EXPECT_OK(r->driver->stats_all(r->handle, g->ref.uuid, &op, &list, &count, &e));
+    assert_int_equal(count, 1);
+    free(list[0].stats.disks);
+    free(list[0].stats.nics);
+    free(list);
+    EXPECT_OK(r->driver->stats_all(r->handle, "c0ffee00-0000-4000-8000-00000000beef", &op, &list,
+                                   &count, &e));
+    assert_int_equal(count, 0);
+    free(list);
+}
+
 void counters_count(void **state)
 {
     struct rig *r = *state;
@@ -674,6 +710,7 @@ void counters_count(void **state)
         assert_true(after.disks[0].write_ops > before.disks[0].write_ops);
         assert_true(after.disks[0].read_bytes > before.disks[0].read_bytes);
     }
+    expect_among_all(g, &after);
     free(before.disks);
     free(before.nics);
     free(after.disks);

@@ -137,7 +137,26 @@ int live_medium(struct driver_handle *h, const struct domain_ref *ref, const str
     return table_leave(h, r);
 }
 
-/* It does nothing with its devices, so all of its counters are 0. */
+/* It does nothing with its devices, so all of their counters are 0. */
+static struct domain_stats count(const struct sim *s)
+{
+    struct domain_stats stats = {
+        .cpu_ns = (uint64_t)sim_count(s, clock_mono_ms()) * 1000000,
+        .balloon_kib = s->memory_kib,
+        .disks = x_calloc(s->device_count + 1, sizeof *stats.disks),
+        .nics = x_calloc(s->device_count + 1, sizeof *stats.nics),
+    };
+
+    for (size_t i = 0; i < s->device_count; i++) {
+        const struct sim_device *d = &s->devices[i];
+        if (d->kind == DEVICE_DISK)
+            str_copy(stats.disks[stats.disk_count++].vdev, DOMAIN_STATS_NAME_MAX, d->name);
+        else
+            str_copy(stats.nics[stats.nic_count++].mac, DOMAIN_STATS_NAME_MAX, d->name);
+    }
+    return stats;
+}
+
 int live_stats(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                struct domain_stats *ret, struct err *e)
 {
@@ -145,18 +164,24 @@ int live_stats(struct driver_handle *h, const struct domain_ref *ref, const stru
 
     if (!s)
         return -1;
-    *ret = (struct domain_stats){
-        .cpu_ns = (uint64_t)sim_count(s, clock_mono_ms()) * 1000000,
-        .balloon_kib = s->memory_kib,
-        .disks = x_calloc(s->device_count + 1, sizeof *ret->disks),
-        .nics = x_calloc(s->device_count + 1, sizeof *ret->nics),
-    };
-    for (size_t i = 0; i < s->device_count; i++) {
-        const struct sim_device *d = &s->devices[i];
-        if (d->kind == DEVICE_DISK)
-            str_copy(ret->disks[ret->disk_count++].vdev, DOMAIN_STATS_NAME_MAX, d->name);
-        else
-            str_copy(ret->nics[ret->nic_count++].mac, DOMAIN_STATS_NAME_MAX, d->name);
+    *ret = count(s);
+    return table_leave(h, 0);
+}
+
+int live_stats_all(struct driver_handle *h, const char *uuid, const struct op *op UNUSED,
+                   struct domain_counters **ret, size_t *ret_count, struct err *e UNUSED)
+{
+    pthread_mutex_lock(&h->lock);
+    struct domain_counters *all = x_calloc(h->guest_count + 1, sizeof *all);
+    size_t n = 0;
+    LIST_EACH (&h->guests, s, struct sim, link) {
+        if (s->state == OBS_DEAD || (uuid && !str_eq(uuid, s->ref.uuid)))
+            continue;
+        table_settle(h, s);
+        str_copy(all[n].uuid, sizeof all[n].uuid, s->ref.uuid);
+        all[n++].stats = count(s);
     }
+    *ret = all;
+    *ret_count = n;
     return table_leave(h, 0);
 }

@@ -21,5 +21,7 @@ int live_medium(struct driver_handle *h, const struct domain_ref *ref, const str
                 struct err *e);
 int live_stats(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                struct domain_stats *ret, struct err *e);
+int live_stats_all(struct driver_handle *h, const char *uuid, const struct op *op,
+                   struct domain_counters **ret, size_t *ret_count, struct err *e);
 
 #endif

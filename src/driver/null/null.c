@@ -509,5 +509,6 @@ const struct driver driver_null = {
     .detach = live_detach,
     .medium = live_medium,
     .stats = live_stats,
+    .stats_all = live_stats_all,
     .check = null_check,
 };

@@ -45,5 +45,6 @@ const struct driver driver_qemu = {
     .sysrq = inject_sysrq,
     .trigger = inject_trigger,
     .stats = stats_read,
+    .stats_all = observe_stats,
     .check = start_check,
 };

@@ -25,6 +25,7 @@
 #include "driver/qemu/meta.h"
 #include "driver/qemu/observation.h"
 #include "driver/qemu/qmp.h"
+#include "driver/qemu/stats.h"
 
 /* One domain that is watched. It is what list found in the folder; when the folder is another (the
  * domain was ended and made again) the entry is thrown away and made anew. */
@@ -42,6 +43,10 @@ struct watched {
     bool leaving;  /* it has said that its process ends: it is asked nothing more */
     bool answered; /* status is of this round */
     char status[QMP_STATUS_MAX];
+    unsigned owed;             /* answers to the questions of stats_all that are on their way */
+    bool counts;               /* it takes part in this round of stats_all */
+    bool counted;              /* stats has the answers of this round */
+    struct domain_stats stats; /* owned: its lists */
 };
 
 struct observer {
@@ -50,6 +55,9 @@ struct observer {
     int inotify;         /* owned; of the folder of folders: domains that come and go */
     bool changed;        /* an event came while list was reading answers */
 };
+
+/* The ids of what is asked. */
+enum { ASK_HELLO = 1, ASK_STATUS, ASK_BALLOON, ASK_BLOCKS, ASK_DEVICES };
 
 /* The events that mean "look again" (qapi/run-state.json and others in QEMU's source). */
 static const char *const telling[] = {
@@ -76,11 +84,21 @@ static void close_watched(struct observer *observer, int *fd)
     *fd = -1;
 }
 
+static void forget_stats(struct watched *w)
+{
+    free(w->stats.disks);
+    free(w->stats.nics);
+    w->stats = (struct domain_stats){0};
+    w->counted = false;
+}
+
 static void disconnect(struct observer *observer, struct watched *w)
 {
     close_watched(observer, &w->events);
     qmp_lines_finish(&w->lines);
+    forget_stats(w);
     w->asked = false;
+    w->owed = 0;
 }
 
 static void watched_free(struct observer *observer, struct watched *w)
@@ -218,33 +236,33 @@ static void died(struct observer *observer, struct watched *w)
     disconnect(observer, w);
 }
 
-/* QEMU takes commands before it has said its greeting, so one write does for all three. */
-static void ask(struct observer *observer, struct watched *w, bool hello)
+/* QEMU takes commands before it has said its greeting, so one write does for all. */
+static bool ask(struct observer *observer, struct watched *w, const char *questions)
 {
     static const char enter[] = "{\"execute\":\"qmp_capabilities\",\"id\":1}\n";
-    static const char query[] = "{\"execute\":\"query-status\",\"id\":2}\n";
-    char text[sizeof enter + sizeof query];
-    int len = snprintf(text, sizeof text, "%s%s", hello ? enter : "", query);
+    AUTO_STR struct str text = {0};
+    struct err e;
+    bool hello = w->events < 0;
 
-    /* At most one question is ever on its way, so it fits; else the connection is of no use. */
-    w->asked = send(w->events, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) == len;
-    if (!w->asked)
+    if (hello && (folder_connect(w->dirfd, FOLDER_EVENTS, &w->events, &e) < 0 ||
+                  add_to_epoll(observer, w->events, w) < 0)) {
         disconnect(observer, w);
+        return false;
+    }
+    str_addf(&text, "%s%s", hello ? enter : "", questions);
+    /* A question is asked again only once it is answered, so they fit; else the connection is of no
+     * use. */
+    if (send(w->events, text.data, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.len)
+        return true;
+    disconnect(observer, w);
+    return false;
 }
 
 static void question(struct observer *observer, struct watched *w)
 {
-    struct err e;
-    bool hello = w->events < 0;
-
     if (w->pidfd < 0 || w->asked || w->leaving)
         return;
-    if (hello && (folder_connect(w->dirfd, FOLDER_EVENTS, &w->events, &e) < 0 ||
-                  add_to_epoll(observer, w->events, w) < 0)) {
-        disconnect(observer, w);
-        return;
-    }
-    ask(observer, w, hello);
+    w->asked = ask(observer, w, "{\"execute\":\"query-status\",\"id\":2}\n");
 }
 
 /* A signal or `quit` ends the process; what the guest does only stops it (argv.c: -action). */
@@ -255,6 +273,26 @@ static bool says_farewell(const json_t *message)
 
     return str_eq(json_get_string(message, "event", NULL), "SHUTDOWN") &&
            (str_eq(reason, "host-signal") || str_eq(reason, "host-qmp-quit"));
+}
+
+/* answer: NULL for a refusal. */
+static void take_answer(struct watched *w, int64_t id, const json_t *answer)
+{
+    const char *status = json_get_string(answer, "status", NULL);
+
+    if (id == ASK_STATUS) {
+        w->asked = false;
+        w->answered = status && str_copy(w->status, sizeof w->status, status);
+    }
+    if (id < ASK_BALLOON || id > ASK_DEVICES || w->owed == 0)
+        return;
+    if (id == ASK_BALLOON)
+        w->stats.balloon_kib = (uint64_t)json_get_int(answer, "actual", 0) / 1024;
+    else if (id == ASK_BLOCKS && !w->stats.disks)
+        stats_take_disks(answer, &w->stats);
+    else if (id == ASK_DEVICES && !w->stats.nics)
+        stats_take_nics(answer, &w->stats);
+    w->counted = --w->owed == 0;
 }
 
 /* Returns whether it tells of a change. */
@@ -272,11 +310,7 @@ static bool take(struct watched *w, const json_t *message)
                 return true;
         return false;
     }
-    if (json_get_int(message, "id", 0) != 2)
-        return false;
-    w->asked = false;
-    const char *status = json_get_string(json_object_get(message, "return"), "status", NULL);
-    w->answered = status && str_copy(w->status, sizeof w->status, status);
+    take_answer(w, json_get_int(message, "id", 0), json_object_get(message, "return"));
     return false;
 }
 
@@ -301,13 +335,14 @@ static bool pump(struct observer *observer, struct watched *w)
 
 /* ---- list ---- */
 
-static bool owes_answer(const struct watched *w)
+static bool owes_status(const struct watched *w)
 {
     return w->pidfd >= 0 && w->events >= 0 && w->asked && !w->answered;
 }
 
 /* Reads from all who owe an answer until they have given it or the time is over. */
-static void collect(struct observer *observer, const struct op *op)
+static void collect(struct observer *observer, const struct op *op,
+                    bool (*owes)(const struct watched *))
 {
     size_t count = 0, waiting;
 
@@ -318,7 +353,7 @@ static void collect(struct observer *observer, const struct op *op)
     for (;;) {
         waiting = 0;
         LIST_EACH (&observer->domains, w, struct watched, link) {
-            if (!owes_answer(w))
+            if (!owes(w))
                 continue;
             fds[waiting] = (struct pollfd){.fd = w->events, .events = POLLIN};
             who[waiting++] = w;
@@ -360,13 +395,71 @@ int observe_list(struct driver_handle *h, const struct op *op, struct observatio
         question(observer, w);
         count++;
     }
-    collect(observer, op);
+    collect(observer, op, owes_status);
     struct observation *all = x_calloc(count + 1, sizeof *all);
     size_t i = 0;
     LIST_EACH (&observer->domains, w, struct watched, link)
         observe(observer, w, &all[i++]);
     *ret = all;
     *ret_count = count;
+    return 0;
+}
+
+/* ---- stats_all ---- */
+
+static bool owes_stats(const struct watched *w)
+{
+    return w->counts && w->pidfd >= 0 && w->events >= 0 && !w->counted;
+}
+
+/* What was asked in an earlier round, and not answered by its end, is not asked again. */
+static void count(struct observer *observer, struct watched *w, const char *uuid)
+{
+    static const char questions[] =
+        "{\"execute\":\"query-balloon\",\"id\":3}\n"
+        "{\"execute\":\"query-blockstats\",\"id\":4}\n"
+        "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral\"},\"id\":5}\n";
+
+    w->counts = w->pidfd >= 0 && !w->leaving && (!uuid || str_eq(uuid, w->meta.ref.uuid));
+    if (!w->counts || w->owed > 0)
+        return;
+    forget_stats(w);
+    if (ask(observer, w, questions))
+        w->owed = 3;
+    else
+        w->counts = false;
+}
+
+int observe_stats(struct driver_handle *h, const char *uuid, const struct op *op,
+                  struct domain_counters **ret, size_t *ret_count, struct err *e)
+{
+    struct observer *observer = h->observer;
+    struct stats_taps taps;
+    size_t room = 1, n = 0;
+
+    if (scan(h, e) < 0)
+        return -1;
+    LIST_EACH (&observer->domains, w, struct watched, link) {
+        count(observer, w, uuid);
+        room++;
+    }
+    collect(observer, op, owes_stats);
+    stats_taps_read(&taps);
+    struct domain_counters *all = x_calloc(room, sizeof *all);
+    LIST_EACH (&observer->domains, w, struct watched, link) {
+        if (!w->counts || !w->counted)
+            continue;
+        struct domain_counters *one = &all[n++];
+        str_copy(one->uuid, sizeof one->uuid, w->meta.ref.uuid);
+        one->stats = w->stats;
+        w->stats = (struct domain_stats){0};
+        w->counted = false;
+        stats_count_nics(&taps, &one->stats);
+        stats_count_process(w->meta.pid, &one->stats);
+    }
+    stats_taps_finish(&taps);
+    *ret = all;
+    *ret_count = n;
     return 0;
 }
 

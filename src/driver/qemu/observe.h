@@ -11,9 +11,11 @@ struct observer;
 int observer_new(const char *dir, struct observer **ret, struct err *e) MUST_CHECK;
 void observer_free(struct observer *observer); /* also NULL */
 
-/* `list` and `watch` of core/driver.h. */
+/* `list`, `watch` and `stats_all` of core/driver.h. */
 int observe_list(struct driver_handle *h, const struct op *op, struct observation **ret,
                  size_t *ret_count, struct err *e);
+int observe_stats(struct driver_handle *h, const char *uuid, const struct op *op,
+                  struct domain_counters **ret, size_t *ret_count, struct err *e);
 int observe_watch(struct driver_handle *h, int wake_fd, struct err *e);
 
 #endif

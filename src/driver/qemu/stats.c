@@ -10,6 +10,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "driver/qemu/live.h"
+#include "driver/qemu/stats.h"
 
 enum { SMALL_MAX = 4096 };
 
@@ -33,18 +34,15 @@ static uint64_t count(const json_t *stats, const char *key)
     return (uint64_t)json_get_int(stats, key, 0);
 }
 
-static int read_disks(struct live *l, const struct op *op, struct domain_stats *ret, struct err *e)
+void stats_take_disks(const json_t *answer, struct domain_stats *to)
 {
-    AUTO_JSON json_t *all = NULL;
     size_t i;
     json_t *item;
 
-    if (qmp_run(&l->s.qmp, "query-blockstats", NULL, op, &all, e) < 0)
-        return -1;
-    ret->disks = x_calloc(json_array_size(all) + 1, sizeof *ret->disks);
-    json_array_foreach(all, i, item)
+    to->disks = x_calloc(json_array_size(answer) + 1, sizeof *to->disks);
+    json_array_foreach((json_t *)(uintptr_t)answer, i, item)
     {
-        struct disk_stats *disk = &ret->disks[ret->disk_count];
+        struct disk_stats *disk = &to->disks[to->disk_count];
         const json_t *stats = json_object_get(item, "stats");
         if (!device_of(json_get_string(item, "qdev", ""), disk->vdev, sizeof disk->vdev))
             continue;
@@ -52,9 +50,8 @@ static int read_disks(struct live *l, const struct op *op, struct domain_stats *
         disk->read_ops = count(stats, "rd_operations");
         disk->write_bytes = count(stats, "wr_bytes");
         disk->write_ops = count(stats, "wr_operations");
-        ret->disk_count++;
+        to->disk_count++;
     }
-    return 0;
 }
 
 /* ---- network ---- */
@@ -82,16 +79,47 @@ static bool read_number(const char *interface, const char *name, uint64_t *ret)
     return true;
 }
 
-/* The tap of a guest's MAC: tap.c gives it the same one but for its first byte. Only taps have the
- * file tun_flags. */
-static bool is_tap_of(const char *interface, const char *mac)
+enum { MAC_TEXT = 18 };
+
+struct stats_tap {
+    char mac[MAC_TEXT];
+    char interface[32];
+};
+
+/* Only taps have the file tun_flags. A tap of ours has its guest's MAC but for the first byte
+ * (tap.c). */
+static bool read_tap(const char *interface, struct stats_tap *ret)
 {
     AUTO_FREE char *flags = x_asprintf("/sys/class/net/%s/tun_flags", interface);
     AUTO_FREE char *path = x_asprintf("/sys/class/net/%s/address", interface);
     char text[SMALL_MAX];
 
     return access(flags, F_OK) == 0 && read_small(path, text) && str_starts(text, "fe:") &&
-           strlen(mac) > 2 && strcasecmp(text + 2, mac + 2) == 0;
+           str_copy(ret->mac, sizeof ret->mac, text) &&
+           str_copy(ret->interface, sizeof ret->interface, interface);
+}
+
+void stats_taps_read(struct stats_taps *ret)
+{
+    DIR *dir = opendir("/sys/class/net");
+    struct dirent *entry;
+    struct stats_tap tap;
+
+    *ret = (struct stats_taps){0};
+    while (dir && (entry = readdir(dir))) {
+        if (entry->d_name[0] == '.' || !read_tap(entry->d_name, &tap))
+            continue;
+        ret->list = x_reallocarray(ret->list, ret->count + 1, sizeof *ret->list);
+        ret->list[ret->count++] = tap;
+    }
+    if (dir)
+        closedir(dir);
+}
+
+void stats_taps_finish(struct stats_taps *taps)
+{
+    free(taps->list);
+    *taps = (struct stats_taps){0};
 }
 
 /* What the tap sends is what the guest receives. */
@@ -103,16 +131,14 @@ static void count_tap(const char *interface, struct nic_stats *nic)
                    read_number(interface, "statistics/rx_packets", &nic->tx_packets);
 }
 
-static void find_tap(struct nic_stats *nic)
+void stats_count_nics(const struct stats_taps *taps, struct domain_stats *to)
 {
-    DIR *dir = opendir("/sys/class/net");
-    struct dirent *entry;
-
-    while (dir && !nic->counted && (entry = readdir(dir)))
-        if (entry->d_name[0] != '.' && is_tap_of(entry->d_name, nic->mac))
-            count_tap(entry->d_name, nic);
-    if (dir)
-        closedir(dir);
+    for (size_t i = 0; i < to->nic_count; i++) {
+        struct nic_stats *nic = &to->nics[i];
+        for (size_t k = 0; k < taps->count && !nic->counted; k++)
+            if (strlen(nic->mac) > 2 && strcasecmp(taps->list[k].mac + 2, nic->mac + 2) == 0)
+                count_tap(taps->list[k].interface, nic);
+    }
 }
 
 /* "nic-00163e000001" as a MAC. */
@@ -128,26 +154,18 @@ static void mac_of(const char *id, char mac[DOMAIN_STATS_NAME_MAX])
     mac[len] = '\0';
 }
 
-static int read_nics(struct live *l, const struct op *op, struct domain_stats *ret, struct err *e)
+void stats_take_nics(const json_t *answer, struct domain_stats *to)
 {
-    AUTO_JSON json_t *all = NULL;
     size_t i;
     json_t *item;
 
-    if (qmp_run(&l->s.qmp, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"), op, &all,
-                e) < 0)
-        return -1;
-    ret->nics = x_calloc(json_array_size(all) + 1, sizeof *ret->nics);
-    json_array_foreach(all, i, item)
+    to->nics = x_calloc(json_array_size(answer) + 1, sizeof *to->nics);
+    json_array_foreach((json_t *)(uintptr_t)answer, i, item)
     {
         const char *id = json_get_string(item, "name", "");
-        if (!str_starts(id, "nic-"))
-            continue;
-        struct nic_stats *nic = &ret->nics[ret->nic_count++];
-        mac_of(id, nic->mac);
-        find_tap(nic);
+        if (str_starts(id, "nic-"))
+            mac_of(id, to->nics[to->nic_count++].mac);
     }
-    return 0;
 }
 
 /* ---- the process ---- */
@@ -163,13 +181,28 @@ static uint64_t resident_kib(pid_t pid)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
-static int read_balloon(struct live *l, const struct op *op, uint64_t *ret_kib, struct err *e)
+void stats_count_process(pid_t pid, struct domain_stats *to)
 {
-    AUTO_JSON json_t *info = NULL;
+    to->cpu_ns = proc_cpu_ns(pid);
+    to->host_memory_kib = resident_kib(pid);
+}
 
-    if (qmp_run(&l->s.qmp, "query-balloon", NULL, op, &info, e) < 0)
+/* ---- one domain ---- */
+
+static int read_qemu(struct live *l, const struct op *op, struct domain_stats *to, struct err *e)
+{
+    AUTO_JSON json_t *balloon = NULL;
+    AUTO_JSON json_t *disks = NULL;
+    AUTO_JSON json_t *devices = NULL;
+
+    if (qmp_run(&l->s.qmp, "query-balloon", NULL, op, &balloon, e) < 0 ||
+        qmp_run(&l->s.qmp, "query-blockstats", NULL, op, &disks, e) < 0 ||
+        qmp_run(&l->s.qmp, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"), op,
+                &devices, e) < 0)
         return -1;
-    *ret_kib = count(info, "actual") / 1024;
+    to->balloon_kib = count(balloon, "actual") / 1024;
+    stats_take_disks(disks, to);
+    stats_take_nics(devices, to);
     return 0;
 }
 
@@ -178,17 +211,14 @@ int stats_read(struct driver_handle *h, const struct domain_ref *ref, const stru
 {
     AUTO_LIVE struct live l = LIVE_NONE;
     struct domain_stats stats = {0};
+    struct stats_taps taps;
 
-    if (live_open(&l, h, ref, true, op, e) < 0)
+    if (live_open(&l, h, ref, true, op, e) < 0 || read_qemu(&l, op, &stats, e) < 0)
         return -1;
-    stats.cpu_ns = proc_cpu_ns(l.meta.pid);
-    stats.host_memory_kib = resident_kib(l.meta.pid);
-    if (read_balloon(&l, op, &stats.balloon_kib, e) < 0 || read_disks(&l, op, &stats, e) < 0 ||
-        read_nics(&l, op, &stats, e) < 0) {
-        free(stats.disks);
-        free(stats.nics);
-        return -1;
-    }
+    stats_taps_read(&taps);
+    stats_count_nics(&taps, &stats);
+    stats_taps_finish(&taps);
+    stats_count_process(l.meta.pid, &stats);
     *ret = stats;
     return 0;
 }
