@@ -105,7 +105,7 @@ static const struct key rows[] = {
      .help = "Network interfaces, as xl-network-configuration(5): mac= bridge= model= vifname="},
     {"serial", &keys_serial, .acts = KEYS_EVERYWHERE,
      .example = "['pty', 'file:/var/log/web1.log']",
-     .help = "Serial ports: pty, file:PATH or unix:PATH"},
+     .help = "Serial ports: pty, file:PATH or unix:PATH; on Xen also QEMU's others, as tcp:HOST:PORT"},
     {"boot", &keys_order, KEYS_AT(boot), .acts = KEYS_EVERYWHERE,
      .help = "Boot order in letters: c disk, d cdrom, n network"},
     {"vnc", &keys_flag, KEYS_AT(vnc), .def = "0", .later = true, .acts = KEYS_EVERYWHERE,

@@ -337,10 +337,12 @@ static int add_serial(const struct keys_context *c, const struct value *v, struc
     if (v->kind == VALUE_LIST)
         return keys_error(c, v, e, ERR_BAD_CONFIG, "a list inside the list; each port is a string");
     bool path = (str_starts(v->text, "file:") || str_starts(v->text, "unix:")) && v->text[5];
-    if (!path && !str_eq(v->text, "pty"))
+    /* Xen's device model takes whatever QEMU does (xl.cfg(5)); only there it is QEMU's to judge. */
+    bool any = c->driver == KEYS_XEN && *v->text;
+    if (!any && !path && !str_eq(v->text, "pty"))
         return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is not one of: pty, file:PATH, unix:PATH",
                           place_show(v->text, shown));
-    if (str_starts(v->text, "unix:") && strchr(v->text, ','))
+    if (!any && str_starts(v->text, "unix:") && strchr(v->text, ','))
         return keys_error(c, v, e, ERR_BAD_CONFIG,
                           "%s has options after a comma; unix: takes the path alone",
                           place_show(v->text, shown));

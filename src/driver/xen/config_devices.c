@@ -409,7 +409,8 @@ static const struct device_list lists[] = {
     {"pci",     LIST(dev.pci, conf_pci), PCIDEVS, NO_DEVID, pci_rows, before_pci, more_pci, back_pci},
     {"dtdev",   offsetof(struct conf, dev.dtdev), sizeof(char *), INTO(dtdev), NO_DEVID, no_rows, NULL, more_dtdev, back_dtdev},
     {"vtpm",    LIST(dev.vtpm, conf_vtpm), INTO(vtpm), DEVID(vtpm), vtpm_rows, NULL, more_vtpm, back_vtpm},
-    {"p9",      LIST(dev.p9, conf_p9), INTO(p9), DEVID(p9), p9_rows, NULL, more_p9, NULL},
+    /* xl leaves the numbers of 9p shares to libxl. */
+    {"p9",      LIST(dev.p9, conf_p9), INTO(p9), NO_DEVID, p9_rows, NULL, more_p9, NULL},
     {"pvcalls", LIST(dev.pvcalls, conf_pvcalls), INTO(pvcallsif), DEVID(pvcallsif), pvcalls_rows, NULL, NULL, NULL},
     {"vdispl",  LIST(dev.vdispl, conf_vdispl), INTO(vdispl), DEVID(vdispl), vdispl_rows, NULL, more_vdispl, back_vdispl},
     {"channel", LIST(dev.channel, conf_channel), INTO(channel), DEVID(channel), channel_rows, NULL, more_channel, back_channel},
