@@ -30,6 +30,7 @@ static struct {
     {"resume.running",   NOTHING}, /* the guest runs, the store does not know it */
     {"resume.committed", NOTHING}, /* the store says running, the spent image is still there */
     {"destroy.intent",   NOTHING}, /* the job is in the store, the guest exists */
+    {"shutdown.off",     NOTHING}, /* the guest has powered off, the job is in the store */
     {"destroy.gone",     NOTHING}, /* the guest is gone, the store does not know it */
     {"change.intent",    NOTHING}, /* the job is in the store, guest and record are as before */
     {"change.live",      NOTHING}, /* the guest has it, the store does not know it */

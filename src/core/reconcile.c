@@ -26,10 +26,16 @@ static void keep_corpse(struct engine *g, struct domain *d, const char *text)
     engine_changed(g, d, "ended", text ? text : reason_text(d->obs.reason));
 }
 
+/* A verb asked for its end. */
+static bool end_wanted(const struct domain *d)
+{
+    return d->r->wanted == ST_HALTED || d->r->wanted == ST_SUSPENDED;
+}
+
 static enum conf_action end_action(const struct domain *d)
 {
-    if (d->r->wanted == ST_HALTED || d->r->wanted == ST_SUSPENDED)
-        return CONF_DESTROY; /* a verb asked for this end */
+    if (end_wanted(d))
+        return CONF_DESTROY;
     enum conf_action action = d->on_end[d->obs.reason];
     if (policy_of(action)->then == THEN_KEEP && d->obs.state == OBS_DEAD)
         return CONF_DESTROY; /* there is nothing left to keep */
@@ -139,7 +145,8 @@ static void guest_ended(struct engine *g, struct domain *d)
     enum conf_action action = end_action(d);
     bool corpse = d->r->state == ST_SHUTDOWN || d->r->state == ST_CRASHED;
 
-    if (corpse && (d->obs.state != OBS_DEAD || d->r->restart_at_ms != 0)) {
+    /* An end that a verb began and a killed daemon did not finish is on record as well. */
+    if (corpse && !end_wanted(d) && (d->obs.state != OBS_DEAD || d->r->restart_at_ms != 0)) {
         known_end(g, d);
         return;
     }

@@ -280,7 +280,9 @@ static int run_shutdown(struct job *j, struct err *e)
     j->r->wanted = ST_HALTED;
     if (job_commit(j, "shutting-down", NULL, e) < 0)
         return -1;
-    if (ask_guest(j, j->engine->driver->shutdown, "destroy ends it without asking", &forced, e) < 0)
+    if (ask_guest(j, j->engine->driver->shutdown, "destroy ends it without asking", &forced, e) <
+            0 ||
+        fault_point("shutdown.off", e) < 0)
         return -1;
     if (forced)
         job_warn(j, "%s did not power off in time and was destroyed", j->r->name);

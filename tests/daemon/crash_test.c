@@ -101,6 +101,8 @@ static const struct row rows[] = {
     {"destroy.gone",     "destroy",               FROM_RUNNING,          true,  "halted",    "halted",    "halted"   },
     {"destroy.intent",   "destroy",               FROM_PAUSED,           false, "absent",    "paused",    "absent"   },
     {"destroy.gone",     "destroy",               FROM_PAUSED,           false, "absent",    "absent",    "absent"   },
+    {"shutdown.off",     "shutdown",              FROM_RUNNING,          true,  "halted",    "halted",    "halted"   },
+    {"shutdown.off",     "shutdown",              FROM_RUNNING,          false, "absent",    "absent",    "absent"   },
     {"destroy.gone",     "shutdown",              FROM_RUNNING,          true,  "halted",    "halted",    "halted"   },
     {"destroy.gone",     "shutdown",              FROM_RUNNING,          false, "absent",    "absent",    "absent"   },
     {"destroy.intent",   PURGE,                   FROM_RUNNING,          true,  "halted",    "running",   "halted"   },

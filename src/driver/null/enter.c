@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "driver/null/enter.h"
 
-#include <poll.h>
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -81,6 +82,14 @@ int enter_wait(const struct target *t, int64_t ms, const struct op *op, const ch
     return -1;
 }
 
+void enter_stuck(int64_t ms)
+{
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        ;
+}
+
 static int die(struct driver_handle *h, const struct target *t, enum plan_call call, struct err *e)
 {
     pthread_mutex_lock(&h->lock);
@@ -113,7 +122,7 @@ int enter_misbehave(struct driver_handle *h, const struct target *t, enum plan_c
             r = enter_wait(t, PLAN_WAIT_MAX_MS, op, plan_call_name(call), e);
             break;
         case ACT_STUCK:
-            poll(NULL, 0, (int)f->ms);
+            enter_stuck(f->ms);
             break;
         case ACT_DIE:
             r = die(h, t, call, e);

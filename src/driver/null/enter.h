@@ -30,6 +30,9 @@ int enter_check(const struct sim *s, enum plan_call call, struct err *e) MUST_CH
 int enter_wait(const struct target *t, int64_t ms, const struct op *op, const char *phase,
                struct err *e) MUST_CHECK;
 
+/* Waits ms whatever comes, signals too. Without the lock. */
+void enter_stuck(int64_t ms);
+
 /* Does what the guest's plan says of this call: it may wait, fail, or let the guest die. Without
  * the lock; afterwards the guest may be in another state or gone. */
 int enter_misbehave(struct driver_handle *h, const struct target *t, enum plan_call call,

@@ -79,7 +79,7 @@ static int null_list(struct driver_handle *h, const struct op *op, struct observ
         struct target nobody = {0};
         struct err ended;
         pthread_mutex_unlock(&h->lock);
-        poll(NULL, 0, (int)stuck);
+        enter_stuck(stuck);
         cut_off = wait > 0 && enter_wait(&nobody, wait, op, "list", &ended) < 0;
         pthread_mutex_lock(&h->lock);
     }
