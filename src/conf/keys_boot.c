@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys: How a Xen guest boots. */
+/* Keys: Files that a guest boots with, and how a Xen guest boots. */
 #include "conf/keys.h"
 
 /* The tables are laid out by hand. */
 /* clang-format off */
 static const struct key rows[] = {
-    {"bios_path_override", &keys_string, KEYS_AT(booting.bios_path_override), .acts = KEYS_ON_XEN,
-     .max = 4095,
-     .help = "File with the firmware",
-     .refused = "the guest would boot another firmware"},
-    {"firmware_override", &keys_string, KEYS_AT(booting.firmware_override), .acts = KEYS_ON_XEN,
-     .max = 4095,
-     .help = "File with the firmware, old spelling",
-     .refused = "the guest would boot another firmware"},
+    {"bios_path_override", &keys_string, KEYS_AT(booting.bios_path_override),
+     .acts = KEYS_EVERYWHERE, .max = 4095,
+     .help = "File with the firmware; on QEMU an OVMF of which the name has CODE takes new "
+             "variables from the file beside it with VARS"},
+    {"firmware_override", &keys_string, KEYS_AT(booting.firmware_override),
+     .acts = KEYS_EVERYWHERE, .max = 4095,
+     .help = "File with the firmware, old spelling"},
     {"bootloader", &keys_string, KEYS_AT(booting.bootloader), .acts = KEYS_ON_XEN, .max = 4095,
      .help = "Program that fetches the kernel from the guest's disk",
      .refused = "the guest would boot something else; "

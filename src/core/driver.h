@@ -298,6 +298,9 @@ struct driver {
     int (*stats_all)(struct driver_handle *h, const char *uuid, const struct op *op,
                      struct domain_counters **ret, size_t *ret_count, struct err *e);
 
+    /* Removes what was kept beyond its end of a domain that is no more; nothing is fine. */
+    int (*forget)(struct driver_handle *h, const char *uuid, struct err *e);
+
     /* Checks a config before anything is stored or made: keys that this driver cannot do,
      * files that are missing. Opens paths with args->user's rights. Sets ERR_BAD_CONFIG,
      * ERR_UNSUPPORTED or ERR_FAILED; the message names key and path. */

@@ -323,6 +323,18 @@ static void thread_ended(void *arg)
     job_unref(j);
 }
 
+/* The domain is no more, and neither is what the driver kept of it. Not from a job that was
+ * cancelled: it may have been abandoned, and there may be a new domain of that uuid. */
+static void forget(struct job *j)
+{
+    const struct driver *driver = j->engine->driver;
+    struct err e;
+
+    if (driver->forget && op_check(&j->op, &e) == 0 &&
+        driver->forget(j->engine->handle, j->r->uuid, &e) < 0)
+        job_warn(j, "%s is gone, and something is left of it: %s", j->r->name, e.msg);
+}
+
 static void *thread_main(void *arg)
 {
     struct job *j = arg;
@@ -330,6 +342,8 @@ static void *thread_main(void *arg)
     j->thread_result = op_check(&j->op, &j->thread_err);
     if (j->thread_result == 0)
         j->thread_result = j->kind->run(j, &j->thread_err);
+    if (j->gone && (j->thread_result == 0 || j->changed))
+        forget(j);
     post_send(j->engine->post, thread_ended, j);
     return NULL;
 }

@@ -65,6 +65,15 @@ static void end_guest(struct cut *c)
         c->d->seen = false;
 }
 
+/* Of a domain that is no more. */
+static void forget(struct engine *g, const char *uuid)
+{
+    struct err e;
+
+    if (g->driver->forget && g->driver->forget(g->handle, uuid, &e) < 0)
+        log_error("%s", e.msg);
+}
+
 static void removed(struct cut *c)
 {
     if (c->d && !c->d->r->managed && !c->d->seen)
@@ -374,6 +383,13 @@ static void cut_changing(struct cut *c)
         resources_cut(c->g, c->d, c->job->intent_path, &c->note);
 }
 
+/* The record is gone and its last traces may not be. */
+static void cut_deleted(struct cut *c)
+{
+    if (!c->d)
+        forget(c->g, c->job->uuid);
+}
+
 /* The guest runs on and has not powered off: what was asked of it is over. */
 static void cut_shutting_down(struct cut *c)
 {
@@ -401,6 +417,7 @@ static const struct {
     {"restarting",      cut_restarting   },
     {"discarding",      cut_discarding   },
     {"setting-aside",   cut_setting_aside},
+    {"deleted",         cut_deleted      },
     {"shutting-down",   cut_shutting_down},
     {"changing",        cut_changing     },
 };
@@ -433,8 +450,10 @@ static void finish(struct cut *c)
                    c->note ? "; " : "", c->note ? c->note : "");
     log_info("%s", text);
     engine_submit(c->g, b, engine_event_new(d, job->actor, job->verb, "interrupted", text));
-    if (d && d->forming)
+    if (d && d->forming) {
+        forget(c->g, d->r->uuid);
         engine_remove(c->g, d);
+    }
     job_record_free(job);
 }
 
@@ -516,6 +535,8 @@ void recover_all(struct engine *g, const struct store_contents *contents)
         if (d->r->image.path && !d->seen)
             look_at_image(g, d);
         sweep_images(g, d);
+        if (!d->seen && !d->r->managed)
+            forget(g, d->r->uuid); /* and its record goes now */
         if (!d->seen && lived && !str_eq(d->r->boot_id, clock_boot_id()))
             reconcile_gone(g, d, REASON_HOST_REBOOTED);
         else if (!d->job)

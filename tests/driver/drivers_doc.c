@@ -66,6 +66,7 @@ static const struct {
     MEMBER(trigger, "send it an event"),
     MEMBER(stats, "counters of its disks and network interfaces"),
     MEMBER(stats_all, "the same of all at once, beside any job"),
+    MEMBER(forget, "remove what was kept of it beyond its end"),
     MEMBER(check, "look at a config before anything is made"),
 };
 

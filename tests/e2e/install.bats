@@ -121,3 +121,143 @@ holds_only()
     fi
     assert_state web1 absent
 }
+
+# --- from a CD to the disk ---
+
+# installer NAME LINE ...: a config that has the guest's own CD in hdc and a disk that is yet to be made.
+installer()
+{
+    ln -f "$REEVE_GUEST_DIR/install.iso" "$place/install.iso" 2>/dev/null ||
+        cp "$REEVE_GUEST_DIR/install.iso" "$place/install.iso"
+    cat >"$place/$1.cfg" <<TEXT
+name = "$1"
+memory = 256
+disk = [ "$1.qcow2,qcow2,xvda,w", "install.iso,raw,hdc:cdrom,r" ]
+reeve_disk_create = [ "xvda=1G" ]
+reeve_accel = "tcg"
+TEXT
+    printf '%s\n' "${@:2}" >>"$place/$1.cfg"
+}
+
+variables()
+{
+    echo "$place/state/firmware/$(field "$1" uuid).fd"
+}
+
+@test "BIOS: cdrom first writes the disk, and with the drive empty the disk boots" {
+    start_daemon qemu
+    installer web1 'boot = "dc"'
+    reeve new "$place/web1.cfg"
+    reeve start web1
+    wait_boot web1
+    ask web1 boot 'booted from cd by bios'
+    ask web1 install 'installed'
+    reeve shutdown web1 --timeout 60
+    reeve new --replace "$place/web1.cfg" 'disk=["web1.qcow2,qcow2,xvda,w",",raw,hdc:cdrom,r"]'
+    local size
+    size=$(console_size web1)
+    reeve start web1
+    wait_boot web1 "$size"
+    ask web1 boot 'booted from disk by bios'
+    ask web1 cdrom 'cdrom none'
+    reeve shutdown web1 --timeout 60
+    qemu-img check -q "$place/web1.qcow2"
+}
+
+@test "OVMF: an empty disk is passed over for the CD, the next boot is the disk's; its variables are kept" {
+    local size before sum
+    start_daemon qemu
+    installer web1 'boot = "cd"' 'bios = "ovmf"'
+    reeve new "$place/web1.cfg"
+    [ ! -e "$(variables web1)" ]
+    reeve start web1
+    wait_boot web1
+    [ "$(stat -c '%a %u' "$(variables web1)")" = "600 $(id -u)" ]
+    ask web1 boot 'booted from cd by uefi'
+    ask web1 install 'installed'
+    size=$(console_size web1)
+    ask web1 reboot 'rebooting on request'
+    wait_boot web1 "$size"
+    assert_started_over web1 "$size"
+    ask web1 boot 'booted from disk by uefi'
+    # Its firmware has written to them, and they are the domain's own.
+    sum=$(sha256sum <"$(variables web1)")
+    [ "$sum" != "$(sha256sum </usr/share/OVMF/OVMF_VARS_4M.fd)" ]
+    # They are part of the saved state: a file that is gone comes back with the guest.
+    before=$(guest_count web1)
+    reeve suspend web1
+    size=$(console_size web1)
+    sum=$(sha256sum <"$(variables web1)")
+    rm "$(variables web1)"
+    kill9_daemon
+    start_daemon qemu
+    reeve resume web1
+    assert_goes_on web1 "$before" "$size"
+    [ "$(sha256sum <"$(variables web1)")" = "$sum" ]
+    size=$(console_size web1)
+    reeve reset web1
+    wait_boot web1 "$size"
+    ask web1 boot 'booted from disk by uefi'
+    before=$(variables web1)
+    reeve delete --destroy web1
+    [ ! -e "$before" ]
+}
+
+@test "OVMF: a transient guest's variables go with it; a firmware of one's own, and what is refused" {
+    start_daemon qemu
+    make_config web1 'bios = "ovmf"' 'memory = 256' 'reeve_machine = "q35"'
+    reeve create "$place/web1.cfg"
+    wait_count_above web1 0 # its first line stands behind the firmware's last
+    ask web1 boot 'booted from kernel by uefi'
+    [ -e "$(variables web1)" ]
+    reeve shutdown web1 --timeout 60
+    [ -z "$(ls -A "$place/state/firmware")" ]
+    # A failed start leaves none either, and neither does one that a crash cut.
+    refused 1 create "$place/web1.cfg" 'vcpus=512'
+    [ -z "$(ls -A "$place/state/firmware")" ]
+    # Code and variables in one file, as Xen's are; then the domain has a copy of both.
+    cp /usr/share/OVMF/OVMF_CODE_4M.fd "$place/MY_CODE.fd"
+    refused 2 create "$place/web1.cfg" 'bios_path_override="MY_CODE.fd"'
+    says "bios_path_override: .*$place/MY_VARS.fd"
+    cp /usr/share/OVMF/OVMF_VARS_4M.fd "$place/MY_VARS.fd"
+    chmod 0600 "$place/MY_CODE.fd" "$place/MY_VARS.fd"
+    reeve new "$place/web1.cfg" 'bios_path_override="MY_CODE.fd"'
+    reeve start -p web1
+    reeve destroy web1
+    truncate -s 128K "$(variables web1)"
+    refused 2 start web1
+    says 'was made by another OVMF'
+    rm "$(variables web1)"
+    reeve new --replace "$place/web1.cfg" "bios_path_override=\"/usr/share/ovmf/OVMF.fd\""
+    reeve start -p web1
+    [ "$(stat -c %s "$(variables web1)")" = "$(stat -L -c %s /usr/share/ovmf/OVMF.fd)" ]
+    reeve delete --destroy web1
+    : >"$place/bad_CODE.fd"
+    refused 2 create "$place/web1.cfg" 'bios_path_override="bad_CODE.fd"'
+    says 'empty'
+    head -c 5000 /dev/zero >"$place/bad.fd"
+    refused 2 create "$place/web1.cfg" 'bios_path_override="bad.fd"'
+    says 'is no firmware for flash'
+    refused 9 create "$place/web1.cfg" 'reeve_machine="microvm"'
+    says 'has no flash for OVMF'
+    [ -z "$(ls -A "$place/state/firmware")" ]
+    no_guests
+}
+
+@test "without the package ovmf: one line that names it" {
+    # A host without it: an empty folder over it, which needs a root's mounts.
+    if [ "$(id -u)" -eq 0 ]; then
+        mkdir "$place/bin" "$place/small"
+        cat >"$place/bin/reeved" <<TEXT
+#!/bin/sh
+exec unshare --mount sh -c 'mount --bind "$place/small" /usr/share/OVMF; exec "\$0" "\$@"' \
+    "$REEVE_BUILD_DIR/reeved" "\$@"
+TEXT
+        chmod 0755 "$place/bin/reeved"
+        PATH=$place/bin:$PATH
+        start_daemon qemu
+        make_config web1
+        refused 9 create "$place/web1.cfg" 'bios="ovmf"'
+        says 'no OVMF on this host; install the package ovmf'
+    fi
+}

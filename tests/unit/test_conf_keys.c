@@ -279,7 +279,9 @@ static void single_keys(void **state)
     refuse("serial = [['pty']]", ERR_BAD_CONFIG, 1, "serial", "list inside");
     good(&o, "bios = 'seabios'; firmware = 'bios'");
     finish(&o);
-    refuse("firmware = 'ovmf'", ERR_UNSUPPORTED, 1, "firmware", "seabios");
+    assert_int_equal(good(&o, "bios = 'ovmf'")->booting.firmware, CONF_FIRMWARE_OVMF);
+    finish(&o);
+    refuse("firmware = 'rombios'", ERR_UNSUPPORTED, 1, "firmware", "seabios, uefi and ovmf");
     assert_true(good(&o, "reeve_autostart = 1; reeve_accel = 'tcg'")->autostart);
     assert_int_equal(o.conf->accel, CONF_ACCEL_TCG);
     finish(&o);

@@ -70,6 +70,11 @@ static void make_up_descriptors(struct launch *l)
         l->serials[i].fd = next++;
     for (size_t i = 0; i < l->nic_count; i++)
         l->nics[i].tap = l->nics[i].conf->bridge ? next++ : -1;
+    /* As firmware.c tells them apart by their names. */
+    if (l->flash ? !l->firmware_path || strstr(l->firmware_path, "CODE") : l->firmware_path != NULL)
+        l->firmware = next++;
+    if (l->flash)
+        l->variables = next++;
 }
 
 static char *show_args(struct launch *l, const char *text)

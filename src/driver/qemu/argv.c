@@ -84,7 +84,11 @@ static void add_memory(struct args *a, const struct launch *l)
 
 static void add_machine(struct args *a, const struct launch *l)
 {
-    option(a, "-machine", "%s,memory-backend=ram%s", l->machine_name, l->machine->options);
+    const char *flash = !l->flash          ? ""
+                        : l->firmware >= 0 ? ",pflash0=firmware,pflash1=variables"
+                                           : ",pflash0=variables";
+
+    option(a, "-machine", "%s,memory-backend=ram%s%s", l->machine_name, l->machine->options, flash);
 }
 
 static void add_accel(struct args *a, const struct launch *l)
@@ -125,6 +129,30 @@ static void add_monitor(struct args *a, const char *name, int fd, const char *mo
 static void add_fdset(struct args *a, int fd)
 {
     option(a, "-add-fd", "set=%d,fd=%d", fd, fd);
+}
+
+/* ---- firmware ---- */
+
+static void add_flash(struct args *a, const char *node, int fd, bool read_only)
+{
+    const char *state = read_only ? "on" : "off";
+
+    if (fd < 0)
+        return;
+    add_fdset(a, fd);
+    option(a, "-blockdev", "driver=file,node-name=file-%s,filename=/dev/fdset/%d,read-only=%s%s",
+           node, fd, state, read_only ? "" : ",locking=on");
+    option(a, "-blockdev", "driver=raw,node-name=%s,file=file-%s,read-only=%s", node, node, state);
+}
+
+static void add_firmware(struct args *a, const struct launch *l)
+{
+    if (l->flash) {
+        add_flash(a, "firmware", l->firmware, true);
+        add_flash(a, "variables", l->variables, false);
+    } else if (l->firmware >= 0) {
+        option(a, "-bios", "/proc/self/fd/%d", l->firmware);
+    }
 }
 
 static void add_monitors(struct args *a, const struct launch *l)
@@ -310,9 +338,9 @@ static void add_incoming(struct args *a, const struct launch *l)
 /* In this order on the command line. The order of the devices is that of their places on the bus:
  * a change here makes images of before unloadable. */
 static void (*const rows[])(struct args *a, const struct launch *l) = {
-    add_name,    add_uuid,  add_bare,   add_ends,     add_memory, add_machine,  add_accel,
-    add_cpu,     add_clock, add_screen, add_monitors, add_kernel, add_console,  add_panic,
-    add_balloon, add_ports, add_scsi,   add_disks,    add_nics,   add_incoming,
+    add_name,  add_uuid,    add_bare,   add_ends,     add_memory,   add_machine, add_accel,
+    add_cpu,   add_clock,   add_screen, add_monitors, add_firmware, add_kernel,  add_console,
+    add_panic, add_balloon, add_ports,  add_scsi,     add_disks,    add_nics,    add_incoming,
 };
 
 char **argv_build(const char *binary, const struct launch *launch)

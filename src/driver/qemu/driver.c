@@ -2,6 +2,7 @@
 /* The QEMU driver: a process a domain, see folder.h for what is kept and host.h for threads. */
 #include "core/driver.h"
 #include "driver/qemu/end.h"
+#include "driver/qemu/firmware.h"
 #include "driver/qemu/host.h"
 #include "driver/qemu/life.h"
 #include "driver/qemu/live.h"
@@ -46,5 +47,6 @@ const struct driver driver_qemu = {
     .trigger = inject_trigger,
     .stats = stats_read,
     .stats_all = observe_stats,
+    .forget = firmware_forget,
     .check = start_check,
 };

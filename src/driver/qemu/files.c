@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/disk_make.h"
+#include "driver/qemu/firmware.h"
 #include "driver/qemu/folder.h"
 #include "driver/qemu/tap.h"
 
@@ -65,7 +66,7 @@ static int open_image(const char *key, const char *path, int flags, struct stat 
     return TAKE_FD(fd);
 }
 
-/* ---- kernel and ramdisk ---- */
+/* ---- kernel, ramdisk and firmware ---- */
 
 /* QEMU opens these again through /proc/self/fd, with its own rights. Where those would not do, it
  * gets a copy in memory, which belongs to nobody's folder. */
@@ -86,25 +87,32 @@ static int readable_copy(int fd, const struct stat *st, const char *path, struct
     return TAKE_FD(copy);
 }
 
-static int open_kernel(const struct driver_handle *h, const struct launch *l, const char *key,
-                       const char *name, bool check, struct files *files, int *ret_number,
-                       struct err *e)
+int files_open_file(const struct launch *l, const char *key, const char *name, struct stat *ret_st,
+                    struct err *e)
 {
-    struct stat st;
-
-    if (!name)
-        return 0;
     AUTO_FREE char *path = fs_join(l->args->directory, name);
-    AUTO_CLOSE int fd = open_image(key, path, O_RDONLY, &st, e);
+    AUTO_CLOSE int fd = open_image(key, path, O_RDONLY, ret_st, e);
+
     if (fd < 0)
         return -1;
-    if (!S_ISREG(st.st_mode) || st.st_size == 0) {
-        err_set(e, ERR_BAD_CONFIG, "%s: %s is %s", key, path,
-                S_ISREG(st.st_mode) ? "empty" : "not a file");
-        return set_key(e, key);
-    }
+    if (S_ISREG(ret_st->st_mode) && ret_st->st_size > 0)
+        return TAKE_FD(fd);
+    err_set(e, ERR_BAD_CONFIG, "%s: %s is %s", key, path,
+            S_ISREG(ret_st->st_mode) ? "empty" : "not a file");
+    return set_key(e, key);
+}
+
+int files_open_readable(const struct driver_handle *h, const struct launch *l, const char *key,
+                        const char *name, bool check, struct files *files, int *ret_number,
+                        struct err *e)
+{
+    struct stat st;
+    AUTO_CLOSE int fd = files_open_file(l, key, name, &st, e);
+
+    if (fd < 0)
+        return -1;
     if (!check && h->drop_rights && !(st.st_mode & S_IROTH)) {
-        int copy = readable_copy(fd, &st, path, e);
+        int copy = readable_copy(fd, &st, name, e);
         if (copy < 0)
             return -1;
         close(fd);
@@ -278,8 +286,11 @@ static int open_users(const struct driver_handle *h, struct launch *l, bool chec
 {
     const struct conf *conf = l->args->conf;
 
-    if (open_kernel(h, l, "kernel", conf->kernel, check, files, &l->kernel, e) < 0 ||
-        open_kernel(h, l, "ramdisk", conf->ramdisk, check, files, &l->ramdisk, e) < 0)
+    if (conf->kernel &&
+        files_open_readable(h, l, "kernel", conf->kernel, check, files, &l->kernel, e) < 0)
+        return -1;
+    if (conf->ramdisk &&
+        files_open_readable(h, l, "ramdisk", conf->ramdisk, check, files, &l->ramdisk, e) < 0)
         return -1;
     for (size_t i = 0; i < l->disk_count; i++)
         if (open_disk(l, &l->disks[i], check, files, e) < 0)
@@ -315,5 +326,7 @@ int files_open(const struct driver_handle *h, struct launch *launch, bool check,
         return -1;
     int result = open_users(h, launch, check, files, e);
     fs_as_end();
-    return result < 0 ? -1 : open_taps(launch, check, files, e);
+    if (result < 0 || firmware_open(h, launch, check, files, e) < 0)
+        return -1;
+    return open_taps(launch, check, files, e);
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/proc.h"
@@ -27,5 +28,14 @@ void files_finish(struct files *files);
  * ERR_BAD_CONFIG, ERR_UNSUPPORTED, ERR_NOT_ALLOWED; the message and err.key name the key. */
 int files_open(const struct driver_handle *h, struct launch *launch, bool check,
                struct files *files, struct err *e) MUST_CHECK;
+
+/* A file of the user's that the config key `key` names, not empty, opened for reading with the
+ * rights that the thread has; owned by the caller. -1 with errors as above. */
+int files_open_file(const struct launch *launch, const char *key, const char *name,
+                    struct stat *ret_st, struct err *e) MUST_CHECK;
+/* The same into files, as something that QEMU opens again through /proc/self/fd. */
+int files_open_readable(const struct driver_handle *h, const struct launch *launch, const char *key,
+                        const char *name, bool check, struct files *files, int *ret_number,
+                        struct err *e) MUST_CHECK;
 
 #endif

@@ -220,11 +220,31 @@ static void plan_boot(struct launch *l)
     }
 }
 
+/* ---- firmware ---- */
+
+static int plan_firmware(struct launch *l, struct err *e)
+{
+    const struct conf_boot *boot = &l->args->conf->booting;
+
+    l->flash = boot->firmware == CONF_FIRMWARE_OVMF;
+    l->firmware_path =
+        boot->bios_path_override ? boot->bios_path_override : boot->firmware_override;
+    if (l->flash && !l->machine->flash)
+        return refuse(e, ERR_UNSUPPORTED, "firmware",
+                      "the machine %s has no flash for OVMF; take pc or q35 as reeve_machine",
+                      l->machine->name);
+    if (l->firmware_path && !l->machine->flash)
+        return refuse(e, ERR_UNSUPPORTED, "bios_path_override",
+                      "the machine %s boots with its own firmware alone", l->machine->name);
+    return 0;
+}
+
 static int plan(struct launch *l, struct err *e)
 {
     const struct conf *conf = l->args->conf;
 
-    if (plan_disks(l, e) < 0 || plan_nics(l, e) < 0 || plan_serials(l, e) < 0)
+    if (plan_firmware(l, e) < 0 || plan_disks(l, e) < 0 || plan_nics(l, e) < 0 ||
+        plan_serials(l, e) < 0)
         return -1;
     if (conf->vnc == CONF_FLAG_ON && !l->machine->video)
         return refuse(e, ERR_UNSUPPORTED, "vnc", "the machine %s has no screen", l->machine->name);
@@ -278,6 +298,8 @@ int launch_init(struct launch *ret, const struct create_args *args, struct err *
                        .journal_log = -1,
                        .kernel = -1,
                        .ramdisk = -1,
+                       .firmware = -1,
+                       .variables = -1,
                        .scsi_place = -1};
 
     if (plan(&l, e) < 0) {

@@ -60,6 +60,10 @@ struct launch {
     int scsi_place;
     struct places places; /* given: those of a saved guest; launch_place adds the rest */
     bool has_console;
+    const char *firmware_path; /* borrowed, as in the config; NULL: the host's, or the machine's */
+    bool flash;                /* it is OVMF, in flash (firmware.h) */
+    bool variables_made;       /* the domain had no variables before this launch */
+    int firmware, variables;
     int control, events, journal, journal_log, kernel, ramdisk;
 };
 

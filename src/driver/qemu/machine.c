@@ -25,6 +25,7 @@ static const struct machine machines[] = {
      .video_place = ",bus=pci.0,addr=0x2",
      .balloon_place = ",bus=pci.0,addr=0x3",
      .pci_nics = true,
+     .flash = true,
      },
     {
      .kind = CONF_MACHINE_Q35,
@@ -47,6 +48,7 @@ static const struct machine machines[] = {
      .video_place = ",bus=pcie.0,addr=0x1",
      .balloon_place = ",bus=pcie.0,addr=0x2",
      .pci_nics = true,
+     .flash = true,
      },
     {
      .kind = CONF_MACHINE_MICROVM,

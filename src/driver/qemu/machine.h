@@ -30,6 +30,7 @@ struct machine {
     const char *video_place;   /* with a leading comma */
     const char *balloon_place; /* the same; "" for none */
     bool pci_nics;             /* e1000 and rtl8139 fit in */
+    bool flash;                /* for OVMF; and its SeaBIOS can be another file */
     bool needs_kernel;         /* its firmware boots no disk */
     bool slow_clock;           /* see argv.c, cmdline */
 };

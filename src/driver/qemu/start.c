@@ -17,6 +17,7 @@
 #include "driver/qemu/argv.h"
 #include "driver/qemu/end.h"
 #include "driver/qemu/files.h"
+#include "driver/qemu/firmware.h"
 #include "driver/qemu/folder.h"
 #include "driver/qemu/host.h"
 #include "driver/qemu/launch.h"
@@ -227,6 +228,8 @@ static const char *path_of_number(const struct launch *l, int number)
         return conf->kernel;
     if (number == l->ramdisk)
         return conf->ramdisk;
+    if (number == l->firmware)
+        return l->firmware_path;
     for (size_t i = 0; i < l->disk_count; i++)
         if (l->disks[i].fd == number)
             return l->disks[i].conf->target;
@@ -455,6 +458,8 @@ static int start(struct driver_handle *h, const struct create_args *args, int st
     if (result < 0 && tear_down(&s, &ignored) < 0)
         err_wrap(e, "%s; what is left of it cannot be removed", ignored.msg);
 out:
+    if (result < 0 && s.launch.variables_made && firmware_forget(h, args->ref.uuid, &ignored) < 0)
+        err_wrap(e, "%s", ignored.msg);
     start_finish(&s);
     return result;
 }
