@@ -5,8 +5,9 @@
 build_packages=(gcc libc6-dev meson ninja-build pkg-config libjansson-dev libuv1-dev libsqlite3-dev
     libxxhash-dev libzstd-dev)
 guest_packages=(qemu-system-x86 qemu-utils)
-test_packages=(bats clang clang-format jq libclang-rt-14-dev libcmocka-dev libxen-dev llvm-14 ovmf
-    parallel python3 scdoc shellcheck socat xorriso)
+test_packages=(bats clang clang-format e2fsprogs fdisk grub-efi-amd64-bin jq libclang-rt-14-dev
+    libcmocka-dev libxen-dev llvm-14 mmdebstrap mtools ovmf parallel python3 scdoc shellcheck socat
+    syslinux syslinux-common xorriso)
 
 # missing_packages NAME ...: prints those that are not installed.
 missing_packages()

@@ -4,7 +4,7 @@
 
 # shellcheck disable=SC2154 # make_place sets place
 
-load helpers
+load ../e2e/helpers
 
 setup()
 {
