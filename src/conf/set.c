@@ -396,7 +396,8 @@ static int set_bios(const struct keys_context *c, const struct value *v, struct 
         return 0;
     const struct keys_word_row *word = find_word(c->row->words, v->text);
     if (c->driver != KEYS_XEN && (!word || word->refused[c->driver]))
-        return keys_error(c, v, e, ERR_UNSUPPORTED, "%s is not supported; bios, seabios, uefi and ovmf are",
+        return keys_error(c, v, e, ERR_UNSUPPORTED,
+                          "%s is not supported; bios, seabios, uefi and ovmf are",
                           place_show(v->text, shown));
     if (!word && *v->text != '/')
         return keys_error(c, v, e, ERR_BAD_CONFIG,

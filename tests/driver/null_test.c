@@ -381,7 +381,6 @@ static void list_answers_while_a_guest_is_silent(void **state)
     struct rig *r = *state;
     struct guest *silent = guest_with(r, "null.list=hang"), *good = guest_with(r, "");
     struct guest *slow = guest_with(r, "null.list=slow:30");
-    struct op op = op_within(200);
     struct observation *all;
     size_t count;
     struct err e;
@@ -389,6 +388,7 @@ static void list_answers_while_a_guest_is_silent(void **state)
     guest_create(silent);
     guest_create(good);
     guest_create(slow);
+    struct op op = op_within(200);
     int64_t begun = clock_mono_ms();
     EXPECT_OK(r->driver->list(r->handle, &op, &all, &count, &e));
     int64_t took = clock_mono_ms() - begun;
