@@ -115,6 +115,7 @@ struct conf {
     enum conf_machine machine;       /* reeve_machine = "pc" | "q35" | "microvm" */
     enum conf_accel accel;           /* reeve_accel = "auto" | "kvm" | "tcg" */
     bool autostart;                  /* reeve_autostart */
+    bool watchdog;                   /* reeve_watchdog */
     struct conf_strings disk_create; /* reeve_disk_create, as written; read into disks */
     /* by subject */
     struct conf_general general;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys: what becomes of the domain when the host stops and starts. */
+/* Keys: the guest's health, and what becomes of the domain when the host stops and starts. */
 #include "conf/keys.h"
 
 /* The tables are laid out by hand. */
@@ -12,6 +12,9 @@ static const struct keys_word_row stops[] = {
 };
 
 static const struct key rows[] = {
+    {"reeve_watchdog", &keys_bool, KEYS_AT(watchdog), .def = "0", .acts = KEYS_ON_QEMU_ONLY,
+     .help = "A watchdog device (i6300esb) that the guest's own watchdog daemon feeds; when it stops, "
+             "on_watchdog acts. A Xen guest has Xen's without any key"},
     {"reeve_on_host_stop", &keys_word, KEYS_AT(host.on_stop), .words = stops, .def = "shutdown",
      .acts = KEYS_EVERYWHERE, .live = KEYS_EVERYWHERE,
      .help = "What host-stop does with it: shutdown, suspend (host-start resumes it), or ignore"},

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "core/cores.h"
 #include "core/job.h"
+#include "core/last_words.h"
 #include "core/policy.h"
 
 enum { DUMP_MS = 30 * 60 * 1000, QUICK_MS = 15 * 1000, DESTROY_MS = 30 * 1000, ASIDE_NAMES = 20 };
@@ -58,19 +59,29 @@ static char *core_word(struct job *j, const struct policy *p)
     return x_asprintf("there is no core of it: %s", e.msg);
 }
 
+/* The last that a guest that crashed has said, for the history; NULL for none. */
+static char *words_of(const struct job *j)
+{
+    AUTO_FREE char *path = engine_console_path(j->engine, j->r->name);
+    AUTO_FREE char *words = last_words_of(j->obs.reason) ? last_words(path) : NULL;
+
+    return words ? x_asprintf("; the last on its console: %s", words) : NULL;
+}
+
 int ends_end(struct job *j, struct err *e)
 {
     enum reason reason = j->obs.reason;
     bool suspended = j->r->image.path != NULL;
     AUTO_FREE char *core = core_word(j, policy_of(j->args.action));
+    AUTO_FREE char *words = words_of(j);
 
     if (steps_let_go(j, suspended ? REASON_SUSPENDED : reason, e) < 0)
         return -1;
     if (suspended)
         j->r->wanted = ST_SUSPENDED;
     j->r->reason_text = TAKE(j->args.why);
-    j->message = x_asprintf("%s ended: %s%s%s", j->r->name, record_why(j->r, j->r->reason),
-                            core ? "; " : "", core ? core : "");
+    j->message = x_asprintf("%s ended: %s%s%s%s", j->r->name, record_why(j->r, j->r->reason),
+                            core ? "; " : "", core ? core : "", words ? words : "");
     return 0;
 }
 
@@ -195,6 +206,7 @@ int ends_restart(struct job *j, struct err *e)
 {
     const struct policy *p = policy_of(j->args.action);
     AUTO_FREE char *core = core_word(j, p);
+    AUTO_FREE char *words = words_of(j);
     enum reason reason = j->obs.reason;
     bool aside = p->rename && has_body(j) && j->engine->driver->set_aside;
     int result;
@@ -213,6 +225,7 @@ int ends_restart(struct job *j, struct err *e)
         str_addf(&text, "; what was left of it is %s", j->aside->name);
     if (core)
         str_addf(&text, "; %s", core);
+    str_add(&text, words ? words : "");
     j->message = str_take(&text);
     return 0;
 }

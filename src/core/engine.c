@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/hooks.h"
 #include "core/hostrun.h"
 #include "core/job.h"
 #include "core/policy.h"
@@ -506,6 +507,7 @@ int engine_open(struct engine *g, const struct driver *driver, const struct driv
 void engine_close(struct engine *g)
 {
     hostrun_free(g);
+    hooks_free(TAKE(g->hooks));
     LIST_EACH (&g->jobs, waiting, struct job, link) {
         list_remove(&waiting->link);
         job_unref(waiting);

@@ -20,6 +20,7 @@
 
 struct job;
 struct engine;
+struct hooks;
 struct hostrun;
 
 enum { ENGINE_JOBS_MAX = 64, ENGINE_RECENT_JOBS = 64, ENGINE_FRESH_MS = 250 };
@@ -94,12 +95,13 @@ struct engine {
     int64_t observed_mono_ns; /* the same on the monotonic clock: when that look began */
     int64_t changed_mono_ns;  /* when a job last ended: an older look tells what was before it */
     bool stopping;            /* no new jobs */
+    struct hooks *hooks;      /* owned; NULL: there are none */
     struct hostrun *hostrun;  /* owned; the host's stop or start, when one is under way */
 };
 
-/* Before this the caller zeroes *g and sets state_dir and console_dir. Opens driver and store,
- * loads the records, takes one look at the driver, finishes or undoes what a crash cut. Blocks; at
- * start, before the loop runs. *e as store_open and driver.open. */
+/* Before this the caller zeroes *g and sets state_dir, console_dir and hooks. Opens driver and
+ * store, loads the records, takes one look at the driver, finishes or undoes what a crash cut.
+ * Blocks; at start, before the loop runs. *e as store_open and driver.open. */
 int engine_open(struct engine *g, const struct driver *driver, const struct driver_options *options,
                 struct post *post, const struct engine_host *host, struct err *e) MUST_CHECK;
 /* After all jobs have ended or are given up. Guests go on. */

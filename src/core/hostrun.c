@@ -136,6 +136,11 @@ void hostrun_free(struct engine *g)
     if (!run)
         return;
     for (size_t i = 0; i < run->count; i++) {
+        /* A job's waiters may be told after the engine's end (what the store has to say first). */
+        LIST_EACH (&g->jobs, j, struct job, link)
+            job_forget(j, &run->items[i]);
+        LIST_EACH (&g->recent, j, struct job, link)
+            job_forget(j, &run->items[i]);
         free(run->items[i].after);
         free(run->items[i].message);
     }

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/hooks.h"
 
 enum { PREEMPT_MS = 5000, STACK_BYTES = 512 * 1024 };
 
@@ -200,6 +201,61 @@ static void result_stored(void *arg)
     job_unref(j);
 }
 
+/* What hooks are told of a job. */
+static json_t *hook_event(const struct job *j, const char *when, const char *state)
+{
+    json_t *event = json_object(), *domain = json_object();
+
+    json_set_string(domain, "name", j->rec.name);
+    json_set_string(domain, "uuid", j->rec.uuid);
+    json_set_string(domain, "state", state);
+    json_set_string(event, "when", when);
+    json_set_string(event, "verb", j->rec.verb);
+    json_object_set_new(event, "domain", domain);
+    json_set_string(event, "actor", j->rec.actor);
+    json_set_int(event, "job", (int64_t)j->rec.id);
+    json_set_time(event, "started", j->rec.started_ms);
+    return event;
+}
+
+/* What nobody asked for is not refused: a guest that has ended has ended. */
+static bool asked_for(const struct job_kind *kind)
+{
+    return kind != &job_kind_end && kind != &job_kind_restart && kind != &job_kind_reboots;
+}
+
+static int ask_hooks(struct job *j, struct err *e)
+{
+    if (!j->engine->hooks || !asked_for(j->kind) || !hooks_any(j->engine->hooks))
+        return 0;
+    job_phase(j, "asking hooks");
+    AUTO_JSON json_t *event = hook_event(j, "before", j->seen ? state_name(j->r->state) : "");
+    int64_t begun_ms = clock_mono_ms();
+    int result = hooks_before(j->engine->hooks, event, e);
+    atomic_store(&j->phase, j->kind->name);
+    if (result < 0)
+        return err_wrap(e, "cannot %s %s", j->rec.verb, j->rec.name);
+    /* Their time is not the verb's; and meanwhile it may have been cancelled. */
+    if (j->op.deadline_ms)
+        j->op.deadline_ms += clock_mono_ms() - begun_ms;
+    return op_check(&j->op, e);
+}
+
+/* On the loop, when its end is on its way to the store. */
+static void tell_hooks(const struct job *j, const struct domain *d)
+{
+    struct hooks *hooks = j->engine->hooks;
+
+    if (!hooks || j->kind == &job_kind_reboots || !hooks_any(hooks))
+        return;
+    const char *state = !d || j->gone ? "absent" : state_name(d->r->state);
+    AUTO_JSON json_t *event = hook_event(j, "after", state);
+    json_set_string(event, "outcome", outcome_names[j->rec.outcome]);
+    json_set_string(event, "text", j->result < 0 ? j->err.msg : j->message);
+    json_set_string(event, "reason", d && !j->gone ? reason_name(d->r->reason) : "");
+    hooks_after(hooks, event);
+}
+
 static void store_result(struct job *j, const struct domain *d)
 {
     struct store_batch *b = store_batch_new();
@@ -281,6 +337,7 @@ static void job_end(struct job *j)
     if (j->aside)
         take_aside(j);
     store_result(j, d);
+    tell_hooks(j, d);
     struct job *next = d ? d->next_job : NULL;
     if (d && j->gone && next) {
         /* What was to be destroyed is gone: that is what was wanted. */
@@ -340,6 +397,8 @@ static void *thread_main(void *arg)
     struct job *j = arg;
 
     j->thread_result = op_check(&j->op, &j->thread_err);
+    if (j->thread_result == 0)
+        j->thread_result = ask_hooks(j, &j->thread_err);
     if (j->thread_result == 0)
         j->thread_result = j->kind->run(j, &j->thread_err);
     if (j->gone && (j->thread_result == 0 || j->changed))

@@ -7,15 +7,17 @@
 
 enum { FIRST_DELAY_MS = 1000, DELAY_MAX_MS = 5 * 60 * 1000 };
 
+/* clang-format off */
 static const struct policy actions[] = {
-    [CONF_DESTROY] = {.then = THEN_END },
-    [CONF_RESTART] = {                              .then = THEN_BOOT                },
-    [CONF_PRESERVE] = {              .then = THEN_KEEP},
-    [CONF_RENAME_RESTART] = {               .then = THEN_BOOT,  .rename = true},
-    [CONF_COREDUMP_DESTROY] = {                   .then = THEN_END, .core = true},
-    [CONF_COREDUMP_RESTART] = {                  .then = THEN_BOOT, .core = true},
-    [CONF_SOFT_RESET] = { .then = THEN_BOOT,                  .soft = true},
+    [CONF_DESTROY]          = {.then = THEN_END},
+    [CONF_RESTART]          = {.then = THEN_BOOT},
+    [CONF_PRESERVE]         = {.then = THEN_KEEP},
+    [CONF_RENAME_RESTART]   = {.then = THEN_BOOT, .rename = true},
+    [CONF_COREDUMP_DESTROY] = {.then = THEN_END, .core = true},
+    [CONF_COREDUMP_RESTART] = {.then = THEN_BOOT, .core = true},
+    [CONF_SOFT_RESET]       = {.then = THEN_BOOT, .soft = true},
 };
+/* clang-format on */
 
 /* Which key is about which end. */
 static const struct {

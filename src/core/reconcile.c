@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/job.h"
+#include "core/last_words.h"
 #include "core/policy.h"
 
 static void set_reason(struct domain *d, enum state state, enum reason reason, const char *text)
@@ -22,8 +23,14 @@ static void set_reason(struct domain *d, enum state state, enum reason reason, c
 
 static void keep_corpse(struct engine *g, struct domain *d, const char *text)
 {
+    AUTO_FREE char *path = engine_console_path(g, d->r->name);
+    AUTO_FREE char *words = last_words_of(d->obs.reason) ? last_words(path) : NULL;
+    const char *why = text ? text : reason_text(d->obs.reason);
+    AUTO_FREE char *all =
+        x_asprintf("%s%s%s", why, words ? "; the last on its console: " : "", words ? words : "");
+
     set_reason(d, engine_state(g, d), d->obs.reason, text);
-    engine_changed(g, d, "ended", text ? text : reason_text(d->obs.reason));
+    engine_changed(g, d, "ended", all);
 }
 
 /* A verb asked for its end. */

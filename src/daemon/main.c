@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/hooks.h"
 #include "core/view.h"
 #include "daemon/daemon.h"
 #include "daemon/notify.h"
@@ -315,6 +316,10 @@ static int open_engine(struct daemon *d, struct post *post, struct err *e)
 
     if (find_driver(s, &opts, &driver, e) < 0)
         return -1;
+    AUTO_FREE char *config_dir = NULL;
+    fs_split(s->config_file, &config_dir);
+    AUTO_FREE char *hooks_dir = x_asprintf("%s/hooks.d", config_dir);
+    d->engine.hooks = hooks_new(hooks_dir);
     d->engine.state_dir = s->state_dir;
     d->engine.console_dir = s->console_dir;
     return engine_open(&d->engine, driver, &opts, post, &host, e);

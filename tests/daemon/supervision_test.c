@@ -434,6 +434,115 @@ static void test_a_domain_whose_resume_failed_is_not_booted(void **state)
     assert_string_equal(bench_state(b, "web1"), "suspended");
 }
 
+static void test_last_words_are_kept_with_a_crash(void **state)
+{
+    struct bench *b = &bench;
+    AUTO_FREE char *dir = x_asprintf("%s/console", b->state);
+    AUTO_FREE char *path = x_asprintf("%s/web1.log", dir);
+
+    (void)state;
+    bench_start(b, NULL);
+    bench_define(b, "new", "web1", "null.crash-after=100");
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 1000; i++)
+        fprintf(f, "line %d\n", i);
+    fputs("Kernel panic \033[31m\n\n", f);
+    assert_int_equal(fclose(f), 0);
+    bench_do(b, "start", "%s", "{\"domain\":\"web1\"}");
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+    for (;;) {
+        AUTO_JSON json_t *answer = bench_call(b, "log", "%s", "{\"domain\":\"web1\"}");
+        AUTO_FREE char *text = json_dumps(answer, JSON_COMPACT);
+        if (strstr(text, "the last on its console: line 977 | ") &&
+            strstr(text, "line 999 | Kernel panic \\\\x1b[31m\""))
+            break;
+        if (bench_now_ms() > deadline)
+            fail_msg("%s", text);
+        bench_pause(deadline + 1000, "that its end is in the log");
+    }
+}
+
+/* ---- Hooks ---- */
+
+static void write_hook(const struct bench *b, const char *name, mode_t mode, const char *script)
+{
+    AUTO_FREE char *dir = x_asprintf("%s/hooks.d", b->dir);
+    AUTO_FREE char *path = x_asprintf("%s/%s", dir, name);
+
+    mkdir(dir, 0755);
+    unlink(path);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "#!/bin/sh\n%s\n", script);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+/* The message of a refused call. */
+static char *refusal(const struct bench *b, const char *call)
+{
+    AUTO_JSON json_t *answer = bench_call(b, call, "%s", "{\"domain\":\"web1\"}");
+
+    return x_strdup(json_get_string(json_object_get(answer, "error"), "message", ""));
+}
+
+static void test_hooks(void **state)
+{
+    struct bench *b = &bench;
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+    AUTO_FREE char *log = x_asprintf("%s/hooks.log", b->dir);
+    AUTO_FREE char *record = x_asprintf("cat >>%s", log);
+
+    (void)state;
+    bench_start(b, NULL);
+    bench_define(b, "new", "web1", "");
+    /* What a hook says last is why a verb is refused, and nothing has changed. */
+    write_hook(b, "10-no", 0755,
+               "grep -q '\"when\":\"before\",\"verb\":\"start\"' || exit 0\n"
+               "echo first; printf 'not at \\033night\\n\\n'; exit 3");
+    AUTO_FREE char *why = refusal(b, "start");
+    assert_non_null(strstr(why, "cannot start web1: the hook "));
+    assert_non_null(strstr(why, "10-no refuses: not at \\x1bnight"));
+    assert_string_equal(bench_state(b, "web1"), "halted");
+    /* One that others may write is not run. */
+    write_hook(b, "10-no", 0777, "exit 0");
+    AUTO_FREE char *unsafe = refusal(b, "start");
+    assert_non_null(strstr(unsafe, "chmod"));
+    /* No program, no hook; and events come before and after, whole, also of what nobody asked. */
+    write_hook(b, "10-no", 0644, "exit 1");
+    write_hook(b, "20-record", 0755, record);
+    bench_do(b, "start", "%s", "{\"domain\":\"web1\"}");
+    bench_do(b, "pause", "%s", "{\"domain\":\"web1\"}");
+    size_t lines = 0;
+    while ((lines & 0xff) < 4 || lines < 0x200) {
+        char line[2000];
+        FILE *f = fopen(log, "r");
+        for (lines = 0; f && fgets(line, sizeof line, f); lines++) {
+            json_error_t e;
+            AUTO_JSON json_t *event = json_loads(line, 0, &e);
+            assert_non_null(event);
+            const json_t *domain = json_object_get(event, "domain");
+            assert_string_equal(json_get_string(domain, "name", ""), "web1");
+            bool end = str_eq(json_get_string(event, "when", ""), "after");
+            assert_int_equal(end, json_get_string(event, "outcome", NULL) != NULL);
+            lines += end ? 0x100 : 0;
+        }
+        if (f)
+            fclose(f);
+        bench_pause(deadline, "that four events are told");
+    }
+    /* One that hangs has its time, with all its children, and refuses. */
+    write_hook(b, "30-hang", 0755, "grep -q before || exit 0; sleep 1000 & wait");
+    AUTO_FREE char *late = refusal(b, "unpause");
+    assert_non_null(strstr(late, "30-hang took longer than 10 s"));
+    assert_string_equal(bench_state(b, "web1"), "paused");
+    write_hook(b, "30-hang", 0755, "head -c 100000000 /dev/zero; exit 0");
+    bench_do(b, "unpause", "%s", "{\"domain\":\"web1\"}");
+    assert_string_equal(bench_state(b, "web1"), "running");
+    bench_stop(b, 10 * 1000); /* with whatever hook runs */
+}
+
 /* ---- The daemon dies on the way ---- */
 
 static const struct row {
@@ -523,6 +632,8 @@ int main(int argc, char **argv)
         TEST(test_a_host_stops_and_starts),
         TEST(test_order_and_dependence),
         TEST(test_a_domain_whose_resume_failed_is_not_booted),
+        TEST(test_last_words_are_kept_with_a_crash),
+        TEST(test_hooks),
         cmocka_unit_test(test_every_point),
     };
     static struct CMUnitTest tests[ARRAY_LEN(fixed) + ARRAY_LEN(rows)];

@@ -119,7 +119,7 @@ teardown()
 }
 
 @test "on_crash = coredump-destroy: its memory is in a file, as large and for its owner alone" {
-    make_config web1 'on_crash = "coredump-destroy"'
+    make_config web1 'on_crash = "coredump-destroy"' 'reeve_watchdog = 1'
     run_guest web1 managed
     ask web1 crash 'crashing on request'
     wait_for 60 is_state web1 halted
@@ -128,7 +128,7 @@ teardown()
     [ "$(head -c 4 "$core" | tail -c 3)" = ELF ]
     [ "$(stat -c %a "$core")" = 600 ]
     [ "$(stat -c %s "$core")" -ge $(($(field web1 memory_kib) * 1024)) ]
-    reeve log web1 | grep -q "its memory is in $core"
+    reeve log web1 | grep -q "its memory is in $core.*the last on its console: .*Kernel panic"
     no_guests
 }
 

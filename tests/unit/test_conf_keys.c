@@ -304,7 +304,7 @@ static void shown_as_json(void **state)
               "\"reeve_accel\":\"auto\",\"reeve_autostart\":false,\"reeve_autostart_delay\":0,"
               "\"reeve_host_destroy\":false,\"reeve_host_order\":100,\"reeve_host_timeout\":120,"
               "\"reeve_machine\":\"pc\",\"reeve_on_host_stop\":\"shutdown\","
-              "\"reeve_restart_min_run\":60,\"reeve_restart_tries\":5,"
+              "\"reeve_restart_min_run\":60,\"reeve_restart_tries\":5,\"reeve_watchdog\":false,"
               "\"serial\":[\"pty\"],\"vcpus\":1,"
               "\"vif\":[{\"bridge\":\"b\",\"mac\":\"00:16:3e:00:00:01\","
               "\"vifname\":\"v\"}]}");

@@ -67,7 +67,8 @@ static void add_bare(struct args *a, const struct launch *l)
 static void add_ends(struct args *a, const struct launch *l)
 {
     push(a, x_strdup("-S"));
-    option(a, "-action", "shutdown=pause,panic=pause,reboot=%s", l->reboots ? "reset" : "shutdown");
+    option(a, "-action", "shutdown=pause,panic=pause,reboot=%s%s",
+           l->reboots ? "reset" : "shutdown", l->args->conf->watchdog ? ",watchdog=pause" : "");
 }
 
 /* ---- the machine ---- */
@@ -206,6 +207,13 @@ static void add_console(struct args *a, const struct launch *l)
     }
 }
 
+/* Its slot is behind those of the places, so that no device that comes or goes moves it. */
+static void add_watchdog(struct args *a, const struct launch *l)
+{
+    if (l->args->conf->watchdog)
+        option(a, "-device", "i6300esb%s", l->machine->watchdog_place);
+}
+
 static void add_panic(struct args *a, const struct launch *l)
 {
     if (l->machine->panic)
@@ -338,9 +346,10 @@ static void add_incoming(struct args *a, const struct launch *l)
 /* In this order on the command line. The order of the devices is that of their places on the bus:
  * a change here makes images of before unloadable. */
 static void (*const rows[])(struct args *a, const struct launch *l) = {
-    add_name,  add_uuid,    add_bare,   add_ends,     add_memory,   add_machine, add_accel,
-    add_cpu,   add_clock,   add_screen, add_monitors, add_firmware, add_kernel,  add_console,
-    add_panic, add_balloon, add_ports,  add_scsi,     add_disks,    add_nics,    add_incoming,
+    add_name,   add_uuid,    add_bare,     add_ends,     add_memory,   add_machine,
+    add_accel,  add_cpu,     add_clock,    add_screen,   add_monitors, add_firmware,
+    add_kernel, add_console, add_panic,    add_balloon,  add_ports,    add_scsi,
+    add_disks,  add_nics,    add_watchdog, add_incoming,
 };
 
 char **argv_build(const char *binary, const struct launch *launch)

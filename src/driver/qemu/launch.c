@@ -248,6 +248,9 @@ static int plan(struct launch *l, struct err *e)
         return -1;
     if (conf->vnc == CONF_FLAG_ON && !l->machine->video)
         return refuse(e, ERR_UNSUPPORTED, "vnc", "the machine %s has no screen", l->machine->name);
+    if (conf->watchdog && !l->machine->watchdog_place)
+        return refuse(e, ERR_UNSUPPORTED, "reeve_watchdog", "the machine %s has no PCI for it",
+                      l->machine->name);
     if (l->machine->needs_kernel && !conf->kernel)
         return refuse(e, ERR_BAD_CONFIG, "kernel",
                       "the machine %s boots no disk, only a kernel; name one, or take another "

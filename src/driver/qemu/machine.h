@@ -27,12 +27,13 @@ struct machine {
     unsigned places;
     unsigned first_slot; /* of the places on pc, of the root ports on q35 */
     bool root_ports;
-    const char *video_place;   /* with a leading comma */
-    const char *balloon_place; /* the same; "" for none */
-    bool pci_nics;             /* e1000 and rtl8139 fit in */
-    bool flash;                /* for OVMF; and its SeaBIOS can be another file */
-    bool needs_kernel;         /* its firmware boots no disk */
-    bool slow_clock;           /* see argv.c, cmdline */
+    const char *video_place;    /* with a leading comma */
+    const char *watchdog_place; /* NULL: there is no bus for one */
+    const char *balloon_place;  /* the same; "" for none */
+    bool pci_nics;              /* e1000 and rtl8139 fit in */
+    bool flash;                 /* for OVMF; and its SeaBIOS can be another file */
+    bool needs_kernel;          /* its firmware boots no disk */
+    bool slow_clock;            /* see argv.c, cmdline */
 };
 
 /* The row of a kind; that of a versioned name ("pc-q35-7.2"), or NULL. */
