@@ -269,7 +269,7 @@ static int write_image(struct job *j, struct image_writer *w, uint64_t *ret_size
         return -1;
     job_phase(j, "saving");
     int done = save_state(j, fd, &saved, e);
-    AUTO_CLOSE int memory_fd = saved.memory_fd;
+    UNUSED AUTO_CLOSE int memory_fd = saved.memory_fd; /* closed on every way out */
     close(fd);
     int result = pump_finish(&pump, done, e);
     if (done < 0)
