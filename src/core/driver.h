@@ -143,6 +143,8 @@ struct driver_handle; /* each driver has its own */
 struct driver {
     const char *name;
     bool id_is_ours;   /* ids are counted by the daemon (QEMU), not given by the driver (Xen) */
+    bool builds_anew;  /* reset and reboot give the domain another id and another console */
+    bool lists_others; /* `list` has the host's domains, also those that other tools made */
     bool saves_paused; /* save works on a paused domain and the image remembers it */
 
     /* Can it work on this host? Sets ERR_DRIVER_UNAVAILABLE and says what is missing. */
@@ -170,6 +172,12 @@ struct driver {
      * nothing is there (0). Waits until it is gone. */
     int (*destroy)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                    struct err *e);
+    /* Of a domain that another tool made (lists_others): sees to it that nothing but us acts on its
+     * end from here on, and gives its config as text that it could be made from again; owned by the
+     * caller. The guest is not touched. ERR_UNSUPPORTED: what is in the way; ERR_TIMED_OUT. On
+     * failure nothing has changed. */
+    int (*adopt)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                 char **ret_config, struct err *e);
 
     int (*pause)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                  struct err *e);
@@ -309,5 +317,6 @@ struct driver {
 
 extern const struct driver driver_null;
 extern const struct driver driver_qemu;
+/* Xen's is in a module, xen.so, which has its driver_xen. */
 
 #endif

@@ -213,7 +213,7 @@ int ends_restart(struct job *j, struct err *e)
 
     if (aside)
         result = set_aside(j, e) < 0 ? -1 : build_anew(j, "restart.aside", e);
-    else if (has_body(j) && !j->r->live_config)
+    else if (has_body(j) && !j->r->live_config && !j->engine->driver->builds_anew)
         result = boot_in_place(j, p, e);
     else
         result = ends_build_again(j, e); /* also for a config that waits for the next boot */

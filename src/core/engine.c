@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/engine.h"
 
+#include "core/foreign.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,10 +39,17 @@ struct domain *engine_by_uuid(struct engine *g, const char *uuid)
 
 struct domain *engine_by_name(struct engine *g, const char *name)
 {
-    LIST_EACH (&g->domains, d, struct domain, link)
-        if (str_eq(d->r->name, name))
+    struct domain *foreign = NULL;
+
+    /* Another tool may use a name that is on record. */
+    LIST_EACH (&g->domains, d, struct domain, link) {
+        if (!str_eq(d->r->name, name))
+            continue;
+        if (!d->foreign)
             return d;
-    return NULL;
+        foreign = d;
+    }
+    return foreign;
 }
 
 static struct domain *by_id(struct engine *g, const char *digits)
@@ -273,6 +282,8 @@ int engine_judge(const struct engine *g, const struct domain *d, enum verb verb,
 {
     enum state state = engine_state(g, d);
 
+    if (d->foreign && foreign_judge(g, d, verb, e) < 0)
+        return -1;
     *ret = lifecycle_outcome(verb, state, d->r->managed);
     if ((*ret)->kind == OUT_REFUSES)
         return lifecycle_refuse(*ret, verb, d->r->name,
@@ -363,7 +374,7 @@ void engine_changed(struct engine *g, const struct domain *d, const char *what, 
 {
     struct store_batch *b = store_batch_new();
 
-    if (!d->forming)
+    if (!d->forming && !d->foreign)
         store_put_domain(b, d->r);
     engine_submit(g, b, engine_event_new(d, NULL, NULL, what, text));
     g->host.changed(g->host.arg, d, NULL, NULL);
@@ -428,7 +439,11 @@ void engine_observed(struct engine *g, struct observation *seen, size_t count, i
         if (!d->job)
             reconcile(g, d);
     }
-    note_unknown(g, seen, count, known);
+    /* A look that began before a job's end may have what that has ended. */
+    if (!g->driver->lists_others)
+        note_unknown(g, seen, count, known);
+    else if (known < count && mono_ns > g->changed_mono_ns)
+        foreign_take(g, seen, count);
 }
 
 static int first_look(struct engine *g, struct err *e)
@@ -440,7 +455,8 @@ static int first_look(struct engine *g, struct err *e)
 
     if (g->driver->list(g->handle, &op, &seen, &count, e) < 0)
         return -1;
-    note_unknown(g, seen, count, 0);
+    if (!g->driver->lists_others)
+        note_unknown(g, seen, count, 0);
     take_look(g, seen, count, wall_ms, mono_ns);
     LIST_EACH (&g->domains, d, struct domain, link) {
         const struct observation *obs = seen_of(d, seen, count);

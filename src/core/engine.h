@@ -29,6 +29,7 @@ struct domain {
     struct list link;       /* engine.domains, sorted by name */
     struct record *r;       /* owned */
     bool removed;           /* being taken out: its last word is "absent" */
+    bool foreign;           /* another tool's: foreign.h */
     bool forming;           /* new, create or restore is making it: not yet in the store */
     bool seen;              /* the driver has it */
     struct observation obs; /* when seen */

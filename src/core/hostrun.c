@@ -384,7 +384,7 @@ static bool concerned(const struct hostrun *run, struct domain *d)
 {
     enum state state = engine_state(run->engine, d);
 
-    if (d->forming)
+    if (d->forming || d->foreign)
         return false;
     if (run->kind == HOSTRUN_STOP)
         return d->host.on_stop != CONF_HOST_IGNORE && (state == ST_RUNNING || state == ST_PAUSED);

@@ -157,7 +157,7 @@ static void take_result(struct job *j)
     d->r = TAKE(j->r);
     if (renamed)
         engine_renamed(g, d, j->rec.name);
-    d->forming = false;
+    d->forming = d->foreign = false;
     d->seen = j->seen;
     d->obs = j->obs;
     if (reread)
@@ -263,7 +263,7 @@ static void store_result(struct job *j, const struct domain *d)
 
     if (d && j->gone)
         store_delete_domain(b, d->r->uuid);
-    else if (d && !d->forming)
+    else if (d && !d->forming && !d->foreign)
         store_put_domain(b, d->r);
     store_put_job(b, &j->rec);
     if (j->result < 0)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/foreign.h"
 #include "core/job.h"
 #include "core/last_words.h"
 #include "core/policy.h"
@@ -241,6 +242,10 @@ void reconcile(struct engine *g, struct domain *d)
 
     if (g->stopping)
         return;
+    if (d->foreign) {
+        foreign_follow(g, d);
+        return;
+    }
     if (!d->seen)
         d->end_failed = false;
     if (d->end_failed) {

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/config.h"
+#include "core/foreign.h"
 #include "core/image.h"
 #include "core/job.h"
 
@@ -304,11 +305,13 @@ void steps_booted(struct job *j)
 static int run_reset(struct job *j, struct err *e)
 {
     j->r->quick_ends = 0;
-    if (j->r->live_config) {
+    if (j->r->live_config || j->engine->driver->builds_anew) {
+        bool waited = j->r->live_config != NULL;
         if (check_config(j, e) < 0 || ends_build_again(j, e) < 0)
             return -1;
-        free(j->message);
-        j->message = x_asprintf("reset %s (with the config that waited for it)", j->r->name);
+        free(TAKE(j->message));
+        if (waited)
+            j->message = x_asprintf("reset %s (with the config that waited for it)", j->r->name);
         return 0;
     }
     if (job_commit(j, "resetting", NULL, e) < 0 || fault_point("reset.intent", e) < 0)
@@ -319,11 +322,11 @@ static int run_reset(struct job *j, struct err *e)
     return 0;
 }
 
-/* A config waits for this boot: the machine is built anew. A config that the driver would not boot
- * is refused while the guest still runs. */
+/* A config waits for this boot, or the driver has no other way: the machine is built anew. A config
+ * that the driver would not boot is refused while the guest still runs. */
 static int reboot_into_config(struct job *j, struct err *e)
 {
-    bool forced;
+    bool forced, waited = j->r->live_config != NULL;
 
     if (check_config(j, e) < 0 || job_commit(j, "rebooting", NULL, e) < 0 ||
         ask_guest(j, j->engine->driver->shutdown, "reset reboots it without asking", &forced, e) <
@@ -331,7 +334,8 @@ static int reboot_into_config(struct job *j, struct err *e)
         return -1;
     if (forced)
         job_warn(j, "%s did not power off in time and was destroyed", j->r->name);
-    j->message = x_asprintf("rebooted %s (with the config that waited for it)", j->r->name);
+    if (waited)
+        j->message = x_asprintf("rebooted %s (with the config that waited for it)", j->r->name);
     return ends_build_again(j, e);
 }
 
@@ -340,7 +344,7 @@ static int run_reboot(struct job *j, struct err *e)
     bool forced;
 
     j->r->quick_ends = 0;
-    if (j->r->live_config)
+    if (j->r->live_config || j->engine->driver->builds_anew)
         return reboot_into_config(j, e);
     if (job_commit(j, "rebooting", NULL, e) < 0)
         return -1;
@@ -356,6 +360,9 @@ static int run_reboot(struct job *j, struct err *e)
 
 static int run_adopt(struct job *j, struct err *e)
 {
+    /* Of another tool's domain no config is on record. */
+    if (!j->r->config[0])
+        return foreign_adopt(j, e);
     j->r->managed = true;
     return job_commit(j, "adopted", NULL, e);
 }

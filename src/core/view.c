@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/config.h"
+#include "core/foreign.h"
 #include "core/job.h"
 
 typedef json_t *getter(const struct engine *g, const struct domain *d);
@@ -76,6 +77,12 @@ static json_t *get_can(const struct engine *g, const struct domain *d)
     enum verb verbs[VERB_N];
     size_t count = lifecycle_can(engine_state(g, d), d->r->managed, verbs);
 
+    if (d->foreign) {
+        struct err e;
+        if (foreign_judge(g, d, VERB_ADOPT, &e) == 0)
+            json_array_append_new(can, json_string(verb_name(VERB_ADOPT)));
+        return can;
+    }
     /* Only what this daemon would do: not every row of the table has its steps yet. */
     for (size_t i = 0; i < count; i++)
         if ((job_kind_of(verbs[i]) || verbs[i] == VERB_CONSOLE) && engine_driver_has(g, verbs[i]))

@@ -109,7 +109,9 @@ void call_adopt(struct daemon *d, struct request *r)
     all->waiting = 1;
     const char *actor = client_actor(r->client);
     LIST_EACH (&d->engine.domains, dom, struct domain, link) {
-        if (dom->r->managed || !dom->seen || dom->forming)
+        const struct outcome *out;
+        if (dom->r->managed || !dom->seen || dom->forming ||
+            (dom->foreign && engine_judge(&d->engine, dom, VERB_ADOPT, &out, &e) < 0))
             continue;
         if (dry_run) {
             json_array_append_new(all->adopted, json_string(dom->r->name));

@@ -20,15 +20,14 @@
 #include "core/hooks.h"
 #include "core/view.h"
 #include "daemon/daemon.h"
+#include "daemon/drivers.h"
 #include "daemon/notify.h"
 
 enum { ROLLBACK_MS = 10 * 1000 };
 
-static const struct driver *const drivers[] = {&driver_qemu, &driver_null};
-
-static const char usage[] =
-    "usage: reeved [--config FILE] [--state-dir DIR] [--run-dir DIR] [--driver auto|qemu|null]\n"
-    "              [--foreground] [--debug] [--version] [--fault-points]\n";
+static const char usage[] = "usage: reeved [--config FILE] [--state-dir DIR] [--run-dir DIR] "
+                            "[--driver auto|xen|qemu|null]\n"
+                            "              [--foreground] [--debug] [--version] [--fault-points]\n";
 
 enum {
     OPT_CONFIG = 256,
@@ -106,28 +105,6 @@ static int take_options(int argc, char **argv, struct settings *s)
         return 2;
     }
     return -1;
-}
-
-static int find_driver(const struct settings *s, const struct driver_options *opts,
-                       const struct driver **ret, struct err *e)
-{
-    /* auto is xen in a dom0; until that driver is there a dom0 is told so instead of being run
-     * with the wrong one. */
-    bool dom0 = access("/proc/xen/capabilities", F_OK) == 0;
-    const char *name = str_eq(s->driver, "auto") ? (dom0 ? "xen" : "qemu") : s->driver;
-
-    for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
-        if (str_eq(drivers[i]->name, name)) {
-            *ret = drivers[i];
-            return drivers[i]->probe(opts, e);
-        }
-    }
-    if (str_eq(name, "xen"))
-        return err_set(e, ERR_DRIVER_UNAVAILABLE,
-                       "this version has no xen driver yet; --driver "
-                       "qemu or null work");
-    return err_set(e, ERR_BAD_REQUEST, "there is no driver \"%s\"; they are auto, qemu, null",
-                   name);
 }
 
 static void wake(void *arg)
@@ -314,7 +291,7 @@ static int open_engine(struct daemon *d, struct post *post, struct err *e)
                                      .console_end = host_console_end};
     const struct driver *driver = NULL;
 
-    if (find_driver(s, &opts, &driver, e) < 0)
+    if (drivers_find(s->driver, &opts, &driver, e) < 0)
         return -1;
     AUTO_FREE char *config_dir = NULL;
     fs_split(s->config_file, &config_dir);

@@ -2,8 +2,11 @@
 /* docs/drivers.md has parts that come from the code: which calls each driver has, the config keys
  * that act, the words of the null driver. This test compares them, and writes them on request.
  *
- *     drivers_doc FILE            compares
- *     drivers_doc --write FILE    puts the parts right */
+ *     drivers_doc MODULE FILE            compares
+ *     drivers_doc --write MODULE FILE    puts the parts right
+ *
+ * MODULE is xen.so: which calls Xen's driver has is known to that alone. */
+#include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,7 +22,7 @@
 
 enum { DOC_MAX = 1024 * 1024, LINE_WIDTH = 110 };
 
-static const struct driver *const drivers[] = {&driver_qemu, &driver_null};
+static const struct driver *drivers[] = {NULL /* xen */, &driver_qemu, &driver_null};
 
 /* Every function of struct driver, in its order. What a call is for is said for people. */
 static const struct {
@@ -39,6 +42,7 @@ static const struct {
     MEMBER(create, "build a domain, paused"),
     MEMBER(restore, "build a domain from a saved state, paused"),
     MEMBER(destroy, "end it at once"),
+    MEMBER(adopt, "take over a domain that another tool made"),
     MEMBER(pause, "stop its processors"),
     MEMBER(unpause, "let them run"),
     MEMBER(save, "write its state"),
@@ -128,7 +132,7 @@ static bool acts_anywhere(size_t key)
     return false;
 }
 
-/* Keys that act on neither driver are known and ignored; they are named below the table. */
+/* Keys that act on no driver are known and ignored; they are named below the table. */
 static void add_keys(struct str *to)
 {
     size_t line = 0; /* its length; 0 before the first key */
@@ -224,14 +228,20 @@ static void show_difference(const char *have, const char *want)
 
 int main(int argc, char **argv)
 {
-    bool writing = argc == 3 && str_eq(argv[1], "--write");
+    bool writing = argc == 4 && str_eq(argv[1], "--write");
     AUTO_FREE char *have = NULL;
     size_t len;
     struct err e;
 
-    if (argc != 2 && !writing) {
-        fprintf(stderr, "usage: %s [--write] FILE\n", argv[0]);
+    if (argc != 3 && !writing) {
+        fprintf(stderr, "usage: %s [--write] MODULE FILE\n", argv[0]);
         return 2;
+    }
+    void *module = dlopen(argv[argc - 2], RTLD_NOW);
+    drivers[0] = module ? dlsym(module, "driver_xen") : NULL;
+    if (!drivers[0]) {
+        fprintf(stderr, "drivers_doc: cannot load %s: %s\n", argv[argc - 2], dlerror());
+        return 1;
     }
     const char *path = argv[argc - 1];
     if (fs_read_file(path, DOC_MAX, &have, &len, &e) < 0) {

@@ -74,9 +74,19 @@ static bool held(const char *file)
     return found;
 }
 
+/* The name of a disk as such guests have it, "vdb" or "xvdb". */
+static const char *vd(const struct rig *r, char letter)
+{
+    static char names[26][8];
+    char *name = names[letter - 'a'];
+
+    snprintf(name, sizeof names[0], "%s%c", r->subject->disk_prefix, letter);
+    return name;
+}
+
 static struct conf_disk disk_of(const char *vdev, char *path)
 {
-    struct conf_disk disk = {.target = path, .index = (unsigned)(vdev[2] - 'a')};
+    struct conf_disk disk = {.target = path, .index = (unsigned)(vdev[strlen(vdev) - 1] - 'a')};
 
     str_copy(disk.vdev, sizeof disk.vdev, vdev);
     return disk;
@@ -215,7 +225,7 @@ void disks_come_and_go(void **state)
     struct rig *r = *state;
     struct guest *g = guest_running(r, PLAIN);
     AUTO_FREE char *path = new_file(r, "extra.img", DISK_BYTES);
-    struct conf_disk disk = disk_of("vdb", path);
+    struct conf_disk disk = disk_of(vd(r, 'b'), path);
     struct op op = rig_op(r);
     struct err e;
 
@@ -223,14 +233,15 @@ void disks_come_and_go(void **state)
         attach(g, device_of_disk(g, &disk));
         assert_true(held(path) || !r->subject->has_process);
         ask(g, "disk", "disk vda 3145728 bytes rw");
-        expect_devices(g, "vdb", NULL);
+        expect_devices(g, vd(r, 'b'), NULL);
         struct device again = device_of_disk(g, &disk);
         EXPECT_ERR(r->driver->attach(r->handle, &g->ref, &again, &op, &e), ERR_EXISTS);
-        detach(g, DEVICE_DISK, "vdb");
+        detach(g, DEVICE_DISK, vd(r, 'b'));
         assert_false(held(path));
         ask(g, "disk", "disk none");
         expect_devices(g, NULL, NULL);
-        EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_DISK, "vdb", &op, &e), ERR_FAILED);
+        EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_DISK, vd(r, 'b'), &op, &e),
+                   ERR_FAILED);
     }
     guest_expect_runs(g);
     end(g);
@@ -262,21 +273,21 @@ static void survive(struct rig *r, enum conf_machine machine)
 {
     struct guest *g = running_on(r, machine);
     AUTO_FREE char *path = new_file(r, "extra.img", DISK_BYTES);
-    struct conf_disk disk = disk_of("vdc", path);
+    struct conf_disk disk = disk_of(vd(r, 'c'), path);
     struct conf_vif vif = {.mac = MAC};
 
     attach(g, device_of_disk(g, &disk));
     attach(g, device_of_nic(g, &vif));
     ask(g, "net", "net gateway answers");
     rig_reopen(r);
-    expect_devices(g, "vdc", MAC);
+    expect_devices(g, vd(r, 'c'), MAC);
     keep_devices(g, &disk, &vif);
     save_and_restore(g);
-    expect_devices(g, "vdc", MAC);
+    expect_devices(g, vd(r, 'c'), MAC);
     ask(g, "disk kept", "text 'kept'");
     ask(g, "net", "net gateway answers");
     detach(g, DEVICE_NIC, MAC);
-    detach(g, DEVICE_DISK, "vdc");
+    detach(g, DEVICE_DISK, vd(r, 'c'));
     ask(g, "disk", "disk none");
     ask(g, "net", "net none");
     expect_devices(g, NULL, NULL);
@@ -324,7 +335,7 @@ void what_cannot_be_attached_changes_nothing(void **state)
     struct rig *r = *state;
     struct guest *g = guest_running(r, PLAIN);
     struct op op = rig_op(r);
-    struct conf_disk disk = disk_of("vdb", (char *)"no-such-file");
+    struct conf_disk disk = disk_of(vd(r, 'b'), (char *)"no-such-file");
     struct device device = device_of_disk(g, &disk);
     struct err e;
 
@@ -347,17 +358,18 @@ void a_guest_that_stands_gives_nothing_up(void **state)
     struct rig *r = *state;
     struct guest *g = guest_running(r, PLAIN);
     AUTO_FREE char *path = new_file(r, "extra.img", DISK_BYTES);
-    struct conf_disk disk = disk_of("vdb", path);
+    struct conf_disk disk = disk_of(vd(r, 'b'), path);
     struct op op = rig_op(r);
     struct err e;
 
     guest_pause(g);
     attach(g, device_of_disk(g, &disk));
-    EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_DISK, "vdb", &op, &e), ERR_WRONG_STATE);
-    expect_devices(g, "vdb", NULL);
+    EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_DISK, vd(r, 'b'), &op, &e),
+               ERR_WRONG_STATE);
+    expect_devices(g, vd(r, 'b'), NULL);
     guest_unpause(g);
     ask(g, "disk", "disk vda 3145728 bytes rw");
-    detach(g, DEVICE_DISK, "vdb");
+    detach(g, DEVICE_DISK, vd(r, 'b'));
     end(g);
 }
 
@@ -366,7 +378,7 @@ void a_guest_that_does_not_answer_keeps_its_device(void **state)
     struct rig *r = *state;
     struct guest *g = guest_new(r, PLAIN);
     AUTO_FREE char *path = new_file(r, "extra.img", DISK_BYTES);
-    struct conf_disk disk = disk_of("vda", path);
+    struct conf_disk disk = disk_of(vd(r, 'a'), path);
     struct op op = op_within(500);
     struct err e;
 
@@ -378,11 +390,12 @@ void a_guest_that_does_not_answer_keeps_its_device(void **state)
     guest_create(g);
     guest_unpause(g);
     /* Nobody listens yet: it has just begun to boot. */
-    EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_DISK, "vda", &op, &e), ERR_TIMED_OUT);
-    expect_devices(g, "vda", NULL);
+    EXPECT_ERR(r->driver->detach(r->handle, &g->ref, DEVICE_DISK, vd(r, 'a'), &op, &e),
+               ERR_TIMED_OUT);
+    expect_devices(g, vd(r, 'a'), NULL);
     guest_await_above(g, r->subject->enough);
     if (r->subject->has_process) {
-        detach(g, DEVICE_DISK, "vda");
+        detach(g, DEVICE_DISK, vd(r, 'a'));
         ask(g, "disk", "disk none");
         assert_false(held(path));
     }
@@ -692,7 +705,7 @@ void counters_count(void **state)
     struct rig *r = *state;
     struct guest *g = guest_new(r, PLAIN);
     AUTO_FREE char *path = new_file(r, "extra.img", DISK_BYTES);
-    struct conf_disk disk = disk_of("vda", path);
+    struct conf_disk disk = disk_of(vd(r, 'a'), path);
 
     keep_devices(g, &disk, NULL);
     guest_create(g);

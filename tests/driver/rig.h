@@ -18,13 +18,18 @@ enum behaviour { PLAIN, DEAF, POWERS_OFF, REBOOTS, CRASHES, CANNOT_BE_MADE };
 
 struct subject {
     const struct driver *driver;
-    int64_t boot_ms;   /* within which it has booted and counts */
-    int64_t window_ms; /* in which a counter that stands must not move */
-    int64_t enough;    /* a counter so high that one that starts over is told from it */
-    int64_t slack;     /* what the counter may gain until it is read, */
-    int64_t count_ms;  /* and one more each so many milliseconds */
-    bool has_process;  /* each guest is a process with its uuid in the arguments */
-    unsigned parallel; /* guests at once in the case with several */
+    int64_t boot_ms;         /* within which it has booted and counts */
+    int64_t window_ms;       /* in which a counter that stands must not move */
+    int64_t enough;          /* a counter so high that one that starts over is told from it */
+    int64_t slack;           /* what the counter may gain until it is read, */
+    int64_t count_ms;        /* and one more each so many milliseconds */
+    bool has_process;        /* each guest is a process with its uuid in the arguments */
+    bool has_host;           /* guests are the host's: the driver lists those of others too */
+    unsigned parallel;       /* guests at once in the case with several */
+    const char *disk_prefix; /* "vd": a disk is vdb */
+    /* What a saved state begins with, without which nothing is made of it; NULL: nothing. */
+    const char *stream_head;
+    size_t stream_head_len;
     /* Fills in what makes such a guest; strings owned by conf. */
     void (*prepare)(struct conf *conf, enum behaviour b);
     /* The guest runs: it is made to do it, now or by itself soon. */
@@ -64,7 +69,11 @@ struct guest {
 };
 
 extern const struct subject subject_null, subject_qemu;
-/* Where subject_qemu finds vmlinuz and initrd.gz. */
+/* Its driver is in a module: subject_load_xen first, which returns 0, or -1 with a line on stderr.
+ */
+extern struct subject subject_xen;
+int subject_load_xen(const char *module);
+/* Where real guests find vmlinuz and initrd.gz; Xen's prefer vmlinux, which builds faster. */
 extern const char *subject_guest_dir;
 
 struct rig *rig_open(const struct subject *subject);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* `xl create` leaves a process behind for each domain, which waits for its end and then does what
+ * on_poweroff and the like say. Two that do that would destroy each other's domains, so it is ended
+ * first. It has no pid file; what is known of it is that it is xl, and that its output is the
+ * domain's log, /var/log/xen/xl-NAME.log (later "...log.1" and so on: logs are rotated under it).
+ */
+#include "driver/xen/adopt.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "driver/xen/config.h"
+
+enum { TERM_MS = 5000, KILL_MS = 2000, LINK_MAX = 512 };
+
+/* Where /proc/PID/WHAT leads to; "" when that cannot be told. */
+static void read_link(const char *pid, const char *what, char text[LINK_MAX])
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%.20s/%s", pid, what);
+    ssize_t n = readlink(path, text, LINK_MAX - 1);
+    text[n < 0 ? 0 : n] = '\0';
+}
+
+/* "/usr/lib/xen-4.17/bin/xl", "/usr/sbin/xl", also when the file has been replaced since. */
+static bool is_xl(const char *pid)
+{
+    char exe[LINK_MAX];
+
+    read_link(pid, "exe", exe);
+    char *deleted = strstr(exe, " (deleted)");
+    if (deleted)
+        *deleted = '\0';
+    return str_ends(exe, "/xl");
+}
+
+static bool is_log_of(const char *path, const char *name)
+{
+    AUTO_FREE char *log = x_asprintf("/var/log/xen/xl-%s.log", name);
+
+    if (!str_starts(path, log))
+        return false;
+    const char *rest = path + strlen(log);
+    return rest[0] == '\0' ||
+           (rest[0] == '.' && rest[1] && !rest[1 + strspn(rest + 1, "0123456789")]);
+}
+
+/* The pid of the domain's monitor; 0: it has none. */
+static pid_t find_monitor(const char *name)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    pid_t found = 0;
+
+    while (dir && found == 0 && (entry = readdir(dir))) {
+        char out[LINK_MAX];
+        if (!isdigit((unsigned char)entry->d_name[0]) || !is_xl(entry->d_name))
+            continue;
+        read_link(entry->d_name, "fd/1", out);
+        if (is_log_of(out, name))
+            found = (pid_t)strtol(entry->d_name, NULL, 10);
+    }
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+static int end_monitor(const char *name, struct err *e)
+{
+    pid_t pid;
+
+    while ((pid = find_monitor(name)) != 0) {
+        uint64_t start = proc_start(pid);
+        AUTO_CLOSE int pidfd = -1;
+        struct err gone;
+        if (proc_open(pid, start, &pidfd, &gone) < 0)
+            continue; /* it ended by itself */
+        if (find_monitor(name) != pid)
+            continue; /* the number is another process's by now */
+        log_info("%s: its xl monitor, process %d, is ended", name, (int)pid);
+        if (proc_end(pidfd, TERM_MS, KILL_MS, e) < 0)
+            return err_wrap(e, "the xl monitor of %s (process %d) does not end", name, (int)pid);
+    }
+    return 0;
+}
+
+/* libvirt keeps its own record with the domain, and would not give it up. */
+static int expect_no_libvirt(struct session *s, uint32_t domid, struct err *e)
+{
+    AUTO_FREE uint8_t *data = NULL;
+    int len = 0;
+
+    session_begin(s);
+    int rc = libxl_userdata_retrieve(s->ctx, domid, "libvirt-xml", &data, &len);
+    if (session_result(s, rc, "cannot tell whose the domain is", e) < 0)
+        return -1;
+    if (len > 0)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "libvirt manages it; it must be defined there no more before reeve can");
+    return 0;
+}
+
+static int read_config(struct session *s, uint32_t domid, const struct op *op, char **ret,
+                       struct err *e)
+{
+    AUTO_FREE char *left_out = NULL;
+    libxl_domain_config config;
+
+    libxl_domain_config_init(&config);
+    int rc = libxl_retrieve_domain_configuration(s->ctx, domid, &config, session_how(s));
+    int result =
+        session_await(s, rc, op, NULL, "cannot read libxl's record of the domain", NULL, e);
+    if (result == 0)
+        result = xen_config_text(&config, ret, &left_out, e);
+    libxl_domain_config_dispose(&config);
+    if (result < 0 || !left_out)
+        return result;
+    free(TAKE(*ret));
+    for (char *at = left_out; *at; at++)
+        if (*at == '\n')
+            *at = at[1] ? ' ' : '\0';
+    return err_set(e, ERR_UNSUPPORTED, "it has what a config cannot say: %s", left_out);
+}
+
+int adopt_domain(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                 char **ret_config, struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+    AUTO_DOMINFO libxl_dominfo info = {0};
+    AUTO_FREE char *text = NULL;
+
+    (void)h;
+    if (host_enter(&s, ref, &info, e) < 0)
+        return -1;
+    if (info.shutdown)
+        return err_set(e, ERR_WRONG_STATE, "it has ended, or is being saved");
+    if (expect_no_libvirt(&s, info.domid, e) < 0 || read_config(&s, info.domid, op, &text, e) < 0 ||
+        end_monitor(ref->name, e) < 0)
+        return -1;
+    *ret_config = TAKE(text);
+    return 0;
+}
