@@ -25,7 +25,7 @@ static int take_args(struct request *r, struct job_args *args, struct err *e)
     return 0;
 }
 
-void call_life(struct daemon *d, struct request *r)
+static void life(struct daemon *d, struct request *r)
 {
     enum verb verb = verb_of(r->name);
     struct domain *dom = calls_domain(d, r);
@@ -42,6 +42,28 @@ void call_life(struct daemon *d, struct request *r)
     struct job *j =
         job_start(&d->engine, dom, job_kind_of(verb), &args, client_actor(r->client), &same, &e);
     calls_job(d, r, dom, verb, j, same, NULL, &e);
+}
+
+static void life_fresh(struct daemon *d, struct request *r)
+{
+    struct err e;
+
+    if (r->client) {
+        life(d, r);
+        return;
+    }
+    err_set(&e, ERR_CANCELLED, "the client went away before anything was done");
+    request_fail(r, &e, NULL);
+}
+
+/* Another tool may have paused or let run a guest of ours, and nobody told us: the table is asked
+ * of what is now. */
+void call_life(struct daemon *d, struct request *r)
+{
+    if (d->engine.driver->lists_others)
+        fresh_wait(d, r, life_fresh);
+    else
+        life(d, r);
 }
 
 /* adopt --all: one answer after several jobs. */

@@ -2,10 +2,11 @@
 /* docs/drivers.md has parts that come from the code: which calls each driver has, the config keys
  * that act, the words of the null driver. This test compares them, and writes them on request.
  *
- *     drivers_doc MODULE FILE            compares
- *     drivers_doc --write MODULE FILE    puts the parts right
+ *     drivers_doc FILE [MODULE]            compares
+ *     drivers_doc --write FILE [MODULE]    puts the parts right
  *
- * MODULE is xen.so: which calls Xen's driver has is known to that alone. */
+ * MODULE is xen.so: what Xen's driver has is known to that alone, and without it that part is left
+ * as it is. */
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +23,7 @@
 
 enum { DOC_MAX = 1024 * 1024, LINE_WIDTH = 110 };
 
-static const struct driver *drivers[] = {NULL /* xen */, &driver_qemu, &driver_null};
+static const struct driver *const drivers[] = {&driver_qemu, &driver_null};
 
 /* Every function of struct driver, in its order. What a call is for is said for people. */
 static const struct {
@@ -83,6 +84,8 @@ _Static_assert(offsetof(struct driver, check) + sizeof(((struct driver *)0)->che
                    sizeof(struct driver),
                "a member of struct driver comes after check");
 
+static const struct driver *xen; /* NULL without its module */
+
 static bool has(const struct driver *d, size_t at)
 {
     void *function;
@@ -132,7 +135,7 @@ static bool acts_anywhere(size_t key)
     return false;
 }
 
-/* Keys that act on no driver are known and ignored; they are named below the table. */
+/* Keys that act on neither driver are known and ignored; they are named below the table. */
 static void add_keys(struct str *to)
 {
     size_t line = 0; /* its length; 0 before the first key */
@@ -164,6 +167,31 @@ static void add_keys(struct str *to)
         str_add(to, ".\n");
 }
 
+static void add_listed(struct str *to, const char *name, size_t *line)
+{
+    bool breaks = *line + strlen(name) > LINE_WIDTH;
+
+    str_addf(to, "%s%s", *line == 0 ? "" : breaks ? ",\n" : ", ", name);
+    *line = (breaks ? 0 : *line + 2) + strlen(name);
+}
+
+/* What is other than in the tables of the drivers that are built in. */
+static void add_xen(struct str *to)
+{
+    size_t line = 0;
+
+    str_add(to, "Of the calls above NULL on Xen:\n");
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        if (!has(xen, members[i].at))
+            add_listed(to, members[i].name, &line);
+    str_add(to, ".\n\nOf the keys above ignored on Xen, with a warning:\n");
+    line = 0;
+    for (size_t i = 0; conf_key_name(i); i++)
+        if (!conf_key_acts(i, xen->name))
+            add_listed(to, conf_key_name(i), &line);
+    str_add(to, ".\nThe others act.\n");
+}
+
 static void add_words(struct str *to)
 {
     str_add(to, "| word | meaning |\n|---|---|\n");
@@ -185,6 +213,7 @@ static const struct {
 } parts[] = {
     {"calls",      add_calls},
     {"keys",       add_keys },
+    {"xen",        add_xen  },
     {"null-words", add_words},
 };
 
@@ -205,7 +234,10 @@ static char *renew(const char *text)
         }
         from += strlen(begin);
         str_addn(&out, text, (size_t)(from - text));
-        parts[i].add(&out);
+        if (parts[i].add == add_xen && !xen)
+            str_addn(&out, from, (size_t)(to - from));
+        else
+            parts[i].add(&out);
         text = to;
     }
     str_add(&out, text);
@@ -228,22 +260,25 @@ static void show_difference(const char *have, const char *want)
 
 int main(int argc, char **argv)
 {
-    bool writing = argc == 4 && str_eq(argv[1], "--write");
+    bool writing = argc >= 3 && str_eq(argv[1], "--write");
+    int files = argc - 1 - writing;
     AUTO_FREE char *have = NULL;
     size_t len;
     struct err e;
 
-    if (argc != 3 && !writing) {
-        fprintf(stderr, "usage: %s [--write] MODULE FILE\n", argv[0]);
+    if (files < 1 || files > 2) {
+        fprintf(stderr, "usage: %s [--write] FILE [MODULE]\n", argv[0]);
         return 2;
     }
-    void *module = dlopen(argv[argc - 2], RTLD_NOW);
-    drivers[0] = module ? dlsym(module, "driver_xen") : NULL;
-    if (!drivers[0]) {
-        fprintf(stderr, "drivers_doc: cannot load %s: %s\n", argv[argc - 2], dlerror());
-        return 1;
+    if (files == 2) {
+        void *module = dlopen(argv[argc - 1], RTLD_NOW);
+        xen = module ? dlsym(module, "driver_xen") : NULL;
+        if (!xen) {
+            fprintf(stderr, "drivers_doc: cannot load %s: %s\n", argv[argc - 1], dlerror());
+            return 1;
+        }
     }
-    const char *path = argv[argc - 1];
+    const char *path = argv[argc - files];
     if (fs_read_file(path, DOC_MAX, &have, &len, &e) < 0) {
         fprintf(stderr, "drivers_doc: %s\n", e.msg);
         return 1;
