@@ -74,6 +74,11 @@ int run_doctor(struct command *cmd, struct err *e)
     int status = json_array_size(findings) > 0;
     if (cmd->format == PRINT_JSON)
         return print_json(answer, e) < 0 ? -1 : status;
+    json_array_foreach(json_object_get(answer, "repaired"), i, finding)
+    {
+        print_sentence(json_is_string(finding) ? json_string_value(finding) : "?", &text);
+        str_addc(&text, '\n');
+    }
     json_array_foreach(findings, i, finding)
     {
         print_sentence(json_is_string(finding) ? json_string_value(finding)

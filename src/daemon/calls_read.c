@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/doctor.h"
+#include "core/rebuild.h"
 #include "core/view.h"
 #include "daemon/daemon.h"
 
@@ -558,6 +559,7 @@ struct examination {
     uv_work_t work;
     struct request *request;
     struct doctor *doctor;
+    json_t *repaired; /* owned; lines, or NULL */
     int result;
     struct err err;
 };
@@ -577,23 +579,19 @@ static void examined(uv_work_t *work, int status)
     if (ex->result < 0)
         request_fail(ex->request, &ex->err, NULL);
     else
-        request_return(ex->request, json_pack("{s:o}", "findings", doctor_findings(ex->doctor)));
+        request_return(ex->request, json_pack("{s:o,s:O*}", "findings", doctor_findings(ex->doctor),
+                                              "repaired", ex->repaired));
+    json_decref(ex->repaired);
     doctor_free(ex->doctor);
     free(ex);
 }
 
 void call_doctor(struct daemon *d, struct request *r)
 {
-    struct err e;
-
-    if (json_get_bool(r->args, "repair", false)) {
-        err_set(&e, ERR_UNSUPPORTED,
-                "doctor cannot repair yet; without --repair it says what is "
-                "wrong");
-        request_fail(r, &e, NULL);
-        return;
-    }
     struct examination *ex = x_calloc(1, sizeof *ex);
+
+    if (json_get_bool(r->args, "repair", false))
+        ex->repaired = rebuild_records(&d->engine);
     ex->work.data = ex;
     ex->request = r;
     ex->doctor = doctor_new(&d->engine);

@@ -463,6 +463,44 @@ static void test_last_words_are_kept_with_a_crash(void **state)
     }
 }
 
+/* ---- A lost store ---- */
+
+static void test_records_are_made_anew(void **state)
+{
+    struct bench *b = &bench;
+    AUTO_FREE char *lose = x_asprintf("rm '%s'/reeve.db*", b->state);
+
+    (void)state;
+    bench_start(b, NULL);
+    run_guest(b, "runs", "");
+    run_guest(b, "sleeps", "");
+    run_guest(b, "ends", "");
+    AUTO_JSON json_t *was = bench_show(b, "runs");
+    bench_do(b, "suspend", "%s", "{\"domain\":\"sleeps\"}");
+    bench_do(b, "shutdown", "%s", "{\"domain\":\"ends\"}");
+    bench_tidy(b, false); /* the copies are made */
+    bench_kill(b);
+    assert_int_equal(system(lose), 0); /* NOLINT: a folder of our own */
+    bench_start(b, NULL);
+    assert_string_equal(bench_state(b, "runs"), "absent");
+    assert_int_equal(bench_guests(b), 1); /* a guest without a record is left alone */
+    AUTO_JSON json_t *answer = bench_call(b, "doctor", "%s", "{\"repair\":true}");
+    json_t *repaired = json_object_get(json_object_get(answer, "return"), "repaired");
+    assert_int_equal(json_array_size(repaired), 3);
+    bench_await_state(b, "runs", "running");
+    assert_string_equal(bench_state(b, "sleeps"), "suspended");
+    assert_string_equal(bench_state(b, "ends"), "halted");
+    AUTO_JSON json_t *now = bench_show(b, "runs");
+    assert_string_equal(json_get_string(now, "uuid", "-"), json_get_string(was, "uuid", ""));
+    bench_do(b, "resume", "%s", "{\"domain\":\"sleeps\"}");
+    bench_do(b, "start", "%s", "{\"domain\":\"ends\"}");
+    bench_tidy(b, false);
+    /* Twice does nothing more. */
+    AUTO_JSON json_t *again = bench_call(b, "doctor", "%s", "{\"repair\":true}");
+    json_t *more = json_object_get(json_object_get(again, "return"), "repaired");
+    assert_int_equal(json_array_size(more), 0);
+}
+
 /* ---- Hooks ---- */
 
 static void write_hook(const struct bench *b, const char *name, mode_t mode, const char *script)
@@ -633,6 +671,7 @@ int main(int argc, char **argv)
         TEST(test_order_and_dependence),
         TEST(test_a_domain_whose_resume_failed_is_not_booted),
         TEST(test_last_words_are_kept_with_a_crash),
+        TEST(test_records_are_made_anew),
         TEST(test_hooks),
         cmocka_unit_test(test_every_point),
     };
