@@ -196,6 +196,131 @@ static void test_no_path_is_an_argument(void **state)
     conf_free(conf);
 }
 
+/* ---- each key that is said to act on QEMU does ---- */
+
+#define NAMES "name = 'web1'\nuuid = '11111111-2222-4333-8444-555555555555'\n"
+#define KERNEL NAMES "kernel = '/boot/vmlinuz'\n"
+#define DISK NAMES "disk = ['/srv/a,raw,vda,w']\n"
+
+/* With `line` after `base` the arguments are others, or it is refused by that key. What is not
+ * QEMU's to do is shown by the test in `elsewhere`, which must name the key. */
+static const struct {
+    const char *key;
+    const char *base;
+    const char *line;
+    const char *elsewhere;
+} acting[] = {
+    {"name",                  KERNEL,                 "name = 'web2'",                                 NULL                             },
+    {"uuid",                  KERNEL,                 "uuid = '22222222-2222-4333-8444-555555555555'", NULL                             },
+    {"memory",                KERNEL,                 "memory = 300",                                  NULL                             },
+    {"maxmem",                KERNEL,                 "maxmem = 512",                                  NULL                             },
+    {"vcpus",                 KERNEL,                 "vcpus = 2",                                     NULL                             },
+    {"maxvcpus",              KERNEL,                 "maxvcpus = 4",                                  NULL                             },
+    {"kernel",                DISK,                   "kernel = '/boot/vmlinuz'",                      NULL                             },
+    {"ramdisk",               KERNEL,                 "ramdisk = '/boot/initrd'",                      NULL                             },
+    {"cmdline",               KERNEL,                 "cmdline = 'quiet'",                             NULL                             },
+    {"root",                  KERNEL,                 "root = '/dev/vda1'",                            NULL                             },
+    {"extra",                 KERNEL,                 "extra = 'quiet'",                               NULL                             },
+    {"disk",                  KERNEL,                 "disk = ['/srv/a,raw,vda,w']",                   NULL                             },
+    {"vif",                   KERNEL,                 "vif = ['']",                                    NULL                             },
+    {"serial",                KERNEL,                 "serial = ['pty', 'file:/tmp/log']",             NULL                             },
+    {"boot",                  DISK,                   "boot = 'n'\nvif = ['']",                        NULL                             },
+    {"vnc",                   KERNEL,                 "vnc = 1",                                       NULL                             },
+    {"on_reboot",             KERNEL,                 "on_reboot = 'destroy'",                         NULL                             },
+    {"firmware",              DISK,                   "firmware = 'ovmf'",                             NULL                             },
+    {"bios",                  DISK,                   "bios = 'ovmf'",                                 NULL                             },
+    {"bios_path_override",    DISK "bios = 'ovmf'\n", "bios_path_override = '/srv/OVMF.fd'",           NULL                             },
+    {"firmware_override",     DISK "bios = 'ovmf'\n", "firmware_override = '/srv/OVMF.fd'",            NULL                             },
+    {"reeve_watchdog",        KERNEL,                 "reeve_watchdog = 1",                            NULL                             },
+    {"reeve_machine",         KERNEL,                 "reeve_machine = 'q35'",                         NULL                             },
+    {"reeve_accel",           NULL,                   NULL,                                            "tests/e2e/machine.bats"         },
+    {"reeve_disk_create",     NULL,                   NULL,                                            "tests/soak/installer.bats"      },
+    {"on_poweroff",           NULL,                   NULL,                                            "tests/e2e/ends.bats"            },
+    {"on_crash",              NULL,                   NULL,                                            "tests/e2e/ends.bats"            },
+    {"on_watchdog",           NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_restart_min_run", NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_restart_tries",   NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_autostart",       NULL,                   NULL,                                            "tests/e2e/host.bats"            },
+    {"reeve_autostart_delay", NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_autostart_after", NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_on_host_stop",    NULL,                   NULL,                                            "tests/e2e/host.bats"            },
+    {"reeve_host_order",      NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_host_timeout",    NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_host_destroy",    NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+};
+
+/* The arguments of a config; NULL when it is refused, with *e. */
+static char *args_of(const char *text, struct err *e)
+{
+    static const char *const macs[] = {"52:54:00:00:00:01"};
+    struct conf_warnings warnings;
+    struct conf *conf;
+    struct launch l;
+    char *shown = NULL;
+
+    int result = conf_parse(text, strlen(text), "x.cfg", NULL, 0, "qemu", &conf, &warnings, e);
+    conf_warnings_finish(&warnings);
+    if (result < 0)
+        return NULL;
+    struct create_args args = {.conf = conf, .directory = "/", .macs = macs};
+    str_copy(args.ref.name, sizeof args.ref.name, conf->name);
+    str_copy(args.ref.uuid, sizeof args.ref.uuid, conf->uuid);
+    if (launch_init(&l, &args, e) == 0 && launch_place(&l, e) == 0) {
+        shown = show_args(&l, "");
+        launch_finish(&l);
+    }
+    conf_free(conf);
+    return shown;
+}
+
+static void expect_named_in(const char *key, const char *file)
+{
+    AUTO_FREE char *folder = folder_path();
+    AUTO_FREE char *path = x_asprintf("%s/../../../%s", folder, file);
+    AUTO_FREE char *text = NULL;
+    struct err e;
+    size_t len;
+
+    assert_int_equal(fs_read_file(path, 1024 * 1024, &text, &len, &e), 0);
+    if (!strstr(text, key))
+        fail_msg("%s is said to be tested in %s, which does not name it", key, file);
+}
+
+static void test_each_acting_key_acts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(acting); i++) {
+        struct err e = {0};
+        if (acting[i].elsewhere) {
+            expect_named_in(acting[i].key, acting[i].elsewhere);
+            continue;
+        }
+        AUTO_FREE char *text = x_asprintf("%s%s\n", acting[i].base, acting[i].line);
+        AUTO_FREE char *without = args_of(acting[i].base, &e);
+        assert_non_null(without);
+        AUTO_FREE char *with = args_of(text, &e);
+        if (with && str_eq(with, without))
+            fail_msg("%s changes nothing of\n%s", acting[i].line, without);
+        if (!with && !str_eq(e.key, acting[i].key))
+            fail_msg("%s: %s", acting[i].line, e.msg);
+    }
+}
+
+static void test_each_acting_key_has_a_case(void **state)
+{
+    const char *name;
+
+    (void)state;
+    for (size_t i = 0; (name = conf_key_name(i)); i++) {
+        size_t cases = 0;
+        for (size_t k = 0; k < ARRAY_LEN(acting); k++)
+            cases += str_eq(acting[k].key, name);
+        if (cases != (conf_key_acts(i, "qemu") ? 1 : 0))
+            fail_msg("%s acts on QEMU: %s, and has %zu cases here", name,
+                     conf_key_acts(i, "qemu") ? "yes" : "no", cases);
+    }
+}
+
 static void test_versioned_machines(void **state)
 {
     struct binary binary = {.version = "7.2.0", .machines = (char *)machine_help};
@@ -262,6 +387,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),
         cmocka_unit_test(test_no_path_is_an_argument),
+        cmocka_unit_test(test_each_acting_key_acts),
+        cmocka_unit_test(test_each_acting_key_has_a_case),
         cmocka_unit_test(test_versioned_machines),
         cmocka_unit_test(test_version_is_read),
     };
