@@ -233,8 +233,17 @@ static int settle_sizes(struct parse *p, struct err *e)
     }
     if (conf->memory_kib > conf->max_memory_kib)
         return contradiction(p, "memory", "maxmem", "memory can be at most maxmem", e);
+    /* Every vCPU is in a node. */
+    if (conf->max_vcpus == 0 && p->c.driver == KEYS_XEN)
+        conf->max_vcpus = conf->cpu.vnuma.vcpus;
     if (conf->max_vcpus == 0)
         conf->max_vcpus = conf->vcpus;
+    if (conf->vcpus > conf->max_vcpus && !tree_find(&p->tree, "maxvcpus")) {
+        struct place at = setting_place(p, tree_find(&p->tree, "vcpus"));
+        return place_error(e, &at, ERR_BAD_CONFIG,
+                           "vcpus and vnuma contradict each other: the nodes have %u vCPUs",
+                           conf->max_vcpus);
+    }
     if (conf->vcpus > conf->max_vcpus)
         return contradiction(p, "vcpus", "maxvcpus", "vcpus can be at most maxvcpus", e);
     return 0;

@@ -101,6 +101,7 @@ struct conf_vnode {
 struct conf_vnodes {
     struct conf_vnode *items;
     size_t count;
+    unsigned vcpus; /* in all of them */
 };
 
 struct conf_cpu {

@@ -311,7 +311,7 @@ static int take_vcpus(const struct keys_context *c, const struct value *v,
 
 static int check_vnodes(const struct keys_context *c, const struct value *v, struct err *e)
 {
-    const struct conf_vnodes *nodes = &c->conf->cpu.vnuma;
+    struct conf_vnodes *nodes = &c->conf->cpu.vnuma;
     bool taken[VCPU_MAX + 1] = {false};
 
     if (nodes->count > CONF_VNODES_MAX)
@@ -325,6 +325,8 @@ static int check_vnodes(const struct keys_context *c, const struct value *v, str
         if (take_vcpus(c, at, &nodes->items[i], taken, e) < 0)
             return -1;
     }
+    for (size_t i = 0; i <= VCPU_MAX; i++)
+        nodes->vcpus += taken[i];
     return 0;
 }
 
