@@ -260,6 +260,27 @@ static void every_row_is_a_key(void **state)
             fail_msg("there is no key %s", key);
 }
 
+/* docs/drivers.md names each that is refused. */
+static void the_refused_are_in_the_manual(void **state)
+{
+    AUTO_FREE char *path = x_asprintf("%s/../../docs/drivers.md", golden);
+    AUTO_FREE char *text = NULL;
+    const char *key, *value;
+    struct err e;
+    size_t len;
+
+    (void)state;
+    if (fs_read_file(path, CONF_TEXT_MAX, &text, &len, &e) < 0)
+        fail_msg("%s", e.msg);
+    const char *section = strstr(text, "## Configs on Xen");
+    assert_non_null(section);
+    for (size_t i = 0; (key = xen_config_missing(i, &value)); i++) {
+        AUTO_FREE char *shown = value ? x_asprintf("%s = \"%s\"", key, value) : x_strdup(key);
+        if (!strstr(section, shown))
+            fail_msg("docs/drivers.md does not say that %s is refused on Xen", shown);
+    }
+}
+
 static void xl_conf(void **state)
 {
     static const char text[] = "# comment with a . and a =\n"
@@ -327,6 +348,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(corpus_comes_back),
         cmocka_unit_test(every_key_has_its_place),
         cmocka_unit_test(every_row_is_a_key),
+        cmocka_unit_test(the_refused_are_in_the_manual),
         cmocka_unit_test(xl_conf),
         cmocka_unit_test(defaults_of_the_host),
     };
