@@ -152,3 +152,39 @@ both()
     echo "$stale"
     [ -z "$stale" ]
 }
+
+# A domain that lives, as libxl has filled it in, for adopt.
+@test "a domain that xl made is read back whole" {
+    local place=$BATS_TEST_TMPDIR type member
+    truncate -s 8M "$place/disk.img"
+    for type in pv pvh; do
+        cat >"$place/$type.cfg" <<TEXT
+name = "read-$type"
+type = "$type"
+memory = 96
+maxmem = 128
+vcpus = 1
+maxvcpus = 2
+kernel = "/guest/vmlinuz"
+ramdisk = "/guest/initrd.gz"
+cmdline = "console=hvc0 quiet"
+disk = ["$place/disk.img,raw,xvda,r"]
+vif = ["mac=00:16:3e:00:00:07,bridge=xenbr0"]
+on_crash = "preserve"
+cpus = "all"
+TEXT
+        timeout 120 xl create -p -q "$place/$type.cfg"
+        timeout 60 xl list -l "read-$type" | jq '.[0].config' >"$place/$type.json"
+        timeout 60 xl destroy "read-$type"
+        "$print" --read "$place/$type.json" >"$place/$type.back" 2>"$place/$type.err"
+        cat "$place/$type.back" "$place/$type.err"
+        [ ! -s "$place/$type.err" ]
+        # Given to libxl again it is what the domain was made from.
+        "$print" --host "$place/$type.back" >"$place/$type.after"
+        for member in c_info.type c_info.name c_info.uuid b_info.max_memkb b_info.kernel b_info.ramdisk \
+            b_info.cmdline b_info.max_vcpus on_crash on_reboot disks[0].pdev_path disks[0].vdev \
+            disks[0].format disks[0].readwrite nics[0].mac nics[0].bridge; do
+            [ "$(jq -c ".$member" "$place/$type.json")" = "$(jq -c ".$member" "$place/$type.after")" ]
+        done
+    done
+}

@@ -3,6 +3,7 @@
  *
  *     xen_config_print [--host] FILE [key=value ...]   as `xl create --dryrun FILE` prints it
  *     xen_config_print [--host] --text FILE            read back from libxl, as text
+ *     xen_config_print --read FILE                     libxl's JSON of a domain, as text; needs Xen
  *     xen_config_print [--host] --into FOLDER FILE ...
  *         each to FOLDER/NAME.json; a FILE without .cfg holds lines "disk SPEC" and "vif SPEC",
  * each to FOLDER/disk SPEC.json with % for /, as `xl -N block-attach 0 SPEC` prints it
@@ -157,11 +158,38 @@ static int store_all(const char *folder, char **files, const struct host_config 
     return rc;
 }
 
+/* What libxl says of a domain that is there, as text; what that leaves out goes to stderr. */
+static int read_back(const char *file, struct err *e)
+{
+    AUTO_FREE char *json = NULL, *text = NULL, *left_out = NULL;
+    libxl_domain_config config;
+    libxl_ctx *ctx;
+    size_t len;
+
+    if (fs_read_file(file, CONF_TEXT_MAX, &json, &len, e) < 0)
+        return -1;
+    if (libxl_ctx_alloc(&ctx, LIBXL_VERSION, 0, NULL) != 0)
+        return err_set(e, ERR_DRIVER_UNAVAILABLE, "no Xen here");
+    libxl_domain_config_init(&config);
+    int rc = libxl_domain_config_from_json(ctx, &config, json) == 0
+                 ? xen_config_text(&config, &text, &left_out, e)
+                 : err_set(e, ERR_FAILED, "%s is not libxl's JSON", file);
+    libxl_domain_config_dispose(&config);
+    libxl_ctx_free(ctx);
+    if (text)
+        fputs(text, stdout);
+    if (left_out)
+        fprintf(stderr, "left out: %s\n", left_out);
+    return rc;
+}
+
 static int run(char **words, struct err *e)
 {
     struct host_config host;
     bool real = str_eq(*words, "--host");
 
+    if (str_eq(*words, "--read") && words[1])
+        return read_back(words[1], e);
     words += real;
     bool back = str_eq(*words, "--text"), into = str_eq(*words, "--into");
     words += back || into;

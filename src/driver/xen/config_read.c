@@ -48,6 +48,7 @@ static const char *const not_missed[] = {
     "backend_domid",
     "devid",
     "pdev_path",
+    "colo_restore_enable",
 };
 
 static bool missed(const char *path)
