@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+# What the tests in dom0 need beside the helpers of tests/e2e: guests of both kinds that boot without a
+# device model, one daemon for a whole file, and xl. A guest's counter is read from the log that
+# xenconsoled writes, which reeve has no part in. `lab/xen suite` runs these files.
+# shellcheck shell=bash disable=SC2154 # place and daemon_pid are tests/e2e's
+
+# shellcheck source=tests/e2e/helpers.bash
+source "$BATS_TEST_DIRNAME/${xen_depth:-..}/e2e/helpers.bash"
+
+# shellcheck disable=SC2034 # the files' own loops
+kinds=(pv pvh)
+
+# make_xen_config NAME TYPE [LINE ...]: $place/NAME.cfg, for reeve and for xl.
+make_xen_config()
+{
+    local name=$1 type=$2
+    shift 2
+    cat >"$place/$name.cfg" <<TEXT
+name = "$name"
+type = "$type"
+memory = 96
+kernel = "$REEVE_GUEST_DIR/vmlinuz"
+ramdisk = "$REEVE_GUEST_DIR/initrd.gz"
+cmdline = "console=hvc0 quiet"
+TEXT
+    [ $# -eq 0 ] || printf '%s\n' "$@" >>"$place/$name.cfg"
+}
+
+console_file()
+{
+    echo "/var/log/xen/console/guest-$1.log"
+}
+
+# --- one daemon for all tests of a file: setup_file starts it, setup finds it again ---
+
+begin_file()
+{
+    make_place
+    export place PATH
+    start_xen_daemon
+}
+
+start_xen_daemon()
+{
+    start_daemon xen
+    echo "$daemon_pid" >"$place/pid"
+}
+
+find_daemon()
+{
+    daemon_pid=$(cat "$place/pid")
+}
+
+show_daemon_log()
+{
+    [ -n "${BATS_TEST_COMPLETED:-}" ] || sed 's/^/reeved: /' "$place/reeved.log" | tail -n 25
+}
+
+crash_daemon()
+{
+    kill9_daemon
+    wait_for 20 process_gone "$(cat "$place/pid")"
+}
+
+process_gone()
+{
+    ! kill -0 "$1" 2>/dev/null
+}
+
+end_file()
+{
+    local domid
+    kill -KILL "$(cat "$place/pid")" 2>/dev/null || true
+    for domid in $(domids); do
+        timeout 60 xl destroy "$domid" || true
+    done
+    wait_for 30 alone
+    # A test file's guests have names of their own, but the next may use them again.
+    rm -rf "$place" /var/log/xen/console/guest-*
+}
+
+# --- what Xen itself says ---
+
+# domids: all but Domain-0's.
+domids()
+{
+    xl list | awk 'NR > 1 && $2 != 0 { print $2 }'
+}
+
+alone()
+{
+    [ -z "$(domids)" ]
+}
+
+# xl_state NAME: the flags of `xl list`; "absent" when it has none of that name.
+xl_state()
+{
+    local line
+    line=$(xl list "$1" 2>/dev/null | awk 'NR == 2 { print $5 }')
+    echo "${line:-absent}"
+}
+
+xl_absent()
+{
+    [ "$(xl_state "$1")" = absent ]
+}
+
+# assert_no_leftovers: neither domains nor what describes them in xenstore.
+assert_no_leftovers()
+{
+    wait_for 30 alone
+    xenstore-list /local/domain | assert_no_line_but 0
+    xenstore-list /libxl 2>/dev/null | assert_no_line_but 0
+    xenstore-list /local/domain/0/backend 2>/dev/null | while read -r kind; do
+        xenstore-list "/local/domain/0/backend/$kind"
+    done | assert_no_line_but 0
+}
+
+# assert_no_line_but LINE: fails and shows it when its input has another.
+assert_no_line_but()
+{
+    local line status=0
+    while read -r line; do
+        if [ "$line" != "$1" ]; then
+            echo "left over: $line" >&2
+            status=1
+        fi
+    done
+    return "$status"
+}
+
+# last_reason NAME: why the domain is in its state.
+last_reason()
+{
+    field "$1" reason
+}
