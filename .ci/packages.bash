@@ -8,7 +8,7 @@ guest_packages=(qemu-system-x86 qemu-utils)
 lab_packages=(e2fsprogs fakeroot mmdebstrap qemu-system-x86 uidmap xz-utils)
 test_packages=(bats clang clang-format e2fsprogs fdisk grub-efi-amd64-bin jq libclang-rt-14-dev
     libcmocka-dev libxen-dev llvm-14 mmdebstrap mtools ovmf parallel python3 scdoc shellcheck socat
-    syslinux syslinux-common xorriso)
+    iproute2 syslinux syslinux-common xorriso)
 
 # missing_packages NAME ...: prints those that are not installed.
 missing_packages()

@@ -39,6 +39,7 @@ static struct {
     {"restart.aside",    NOTHING}, /* what was left of it has its other name, no guest yet */
     {"restart.gone",     NOTHING}, /* what was left of it is gone, no guest yet */
     {"restart.running",  NOTHING}, /* it runs again, its job has not ended in the store */
+    {"core.written",     NOTHING}, /* a core is in its temporary file, and has no name yet */
     {"store.commit",     NOTHING}, /* before a group commit */
 };
 static bool armed;

@@ -34,7 +34,7 @@ static char *absolute(const char *path, struct err *e)
     return fs_join(here, path);
 }
 
-static int set_path(json_t *args, const char *key, const char *path, struct err *e)
+int set_path(json_t *args, const char *key, const char *path, struct err *e)
 {
     AUTO_FREE char *whole = absolute(path, e);
     json_t *value = whole ? json_string(whole) : NULL;

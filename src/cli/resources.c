@@ -138,10 +138,8 @@ static json_t *living(struct command *cmd, struct err *e)
     return uuids;
 }
 
-/* The rows that `call` gives under `key` for each operand, or each domain that lives, as one table.
- * One that fails is told and the others are shown; the status is the first failure's. */
-static int list_rows(struct command *cmd, const char *key, const struct column *all, size_t count,
-                     struct err *e)
+int list_rows(struct command *cmd, const char *key, const struct column *all, size_t count,
+              struct err *e)
 {
     const struct options *o = &cmd->options;
     AUTO_JSON json_t *rows = json_array();

@@ -30,6 +30,28 @@ verb_run run_vcpu_list;
 
 verb_run run_top; /* top.c */
 
+verb_run run_dump_core; /* debug.c */
+verb_run run_sysrq;
+verb_run run_trigger;
+verb_run run_vncviewer; /* vncviewer.c */
+
+verb_run run_block_attach; /* devices.c */
+verb_run run_network_attach;
+verb_run run_detach;
+verb_run run_cd_insert;
+verb_run run_cd_eject;
+verb_run run_block_list;
+verb_run run_network_list;
+
+/* resources.c: the rows that the verb's call gives under `key` for each operand, or for each domain
+ * that lives, as one table of at most 16 columns. One that fails is told and the others are shown.
+ * Returns the exit status, that of the first failure; -1 with an error. */
+int list_rows(struct command *cmd, const char *key, const struct column *all, size_t count,
+              struct err *e) MUST_CHECK;
+
+/* life.c: puts a path, made absolute against the current folder. Sets ERR_BAD_REQUEST. */
+int set_path(json_t *args, const char *key, const char *path, struct err *e) MUST_CHECK;
+
 verb_run run_log; /* log.c */
 
 verb_run run_jobs; /* jobs.c */

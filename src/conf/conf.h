@@ -177,6 +177,20 @@ bool conf_equal(const struct conf *a, const struct conf *b);
 int conf_edit(const char *text, const char *file, const char *const *overrides, size_t count,
               char **ret_text, struct err *e) MUST_CHECK;
 
+/* text with `item` as one more string of the list that the key has, or with a list of it alone:
+ * comments, order and layout stay. ERR_BAD_CONFIG as of conf_edit. Owned by the caller. */
+int conf_item_add(const char *text, const char *file, const char *key, const char *item,
+                  char **ret_text, struct err *e) MUST_CHECK;
+/* text with the item of that index (over all that += adds) replaced by `item`, or, with NULL, taken
+ * out. ERR_BAD_CONFIG also when there is none. Owned by the caller. */
+int conf_item_set(const char *text, const char *file, const char *key, size_t index,
+                  const char *item, char **ret_text, struct err *e) MUST_CHECK;
+
+/* conf->disks[i] and conf->vifs[i] as an item of `disk` and `vif`, every parameter by its name.
+ * Owned by the caller. */
+char *conf_disk_text(const struct conf *conf, size_t i);
+char *conf_vif_text(const struct conf *conf, size_t i);
+
 /* What differs between two configs, one row a key in the order of the rows. */
 struct conf_change {
     const char *key; /* borrowed from the rows */

@@ -494,29 +494,46 @@ static void clear_disks(struct conf *conf, const struct key *row)
 }
 
 /* The target goes last: it may hold anything. */
-static int text_disk(const json_t *disk, struct str *to, struct err *e)
+static int disk_spec(const json_t *disk, struct str *spec, struct err *e)
 {
     const json_t *target = json_object_get(disk, "target");
-    AUTO_STR struct str spec = {0};
 
-    str_addf(&spec, "vdev=%s,format=%s,access=%s", json_get_string(disk, "vdev", ""),
+    str_addf(spec, "vdev=%s,format=%s,access=%s", json_get_string(disk, "vdev", ""),
              json_get_string(disk, "format", ""),
              json_get_bool(disk, "read_only", false) ? "ro" : "rw");
     if (json_get_bool(disk, "cdrom", false))
-        str_add(&spec, ",devtype=cdrom");
+        str_add(spec, ",devtype=cdrom");
     AUTO_JSON json_t *rest = json_copy((json_t *)disk);
     json_object_del(rest, "cdrom");
-    if (spec_text(disk_params, rest, &spec, e) < 0)
+    if (spec_text(disk_params, rest, spec, e) < 0)
         return -1;
     if (target && !json_is_null(target)) {
         AUTO_FREE char *path = keys_json_text(target);
         if (!path)
             return err_set(e, ERR_BAD_CONFIG, "disk: target is a string or null");
-        str_add(&spec, ",target=");
-        str_add(&spec, path);
+        str_add(spec, ",target=");
+        str_add(spec, path);
     }
+    return 0;
+}
+
+static int text_disk(const json_t *disk, struct str *to, struct err *e)
+{
+    AUTO_STR struct str spec = {0};
+
+    if (disk_spec(disk, &spec, e) < 0)
+        return -1;
     tree_write_string(to, spec.data);
     return 0;
+}
+
+char *conf_disk_text(const struct conf *conf, size_t i)
+{
+    AUTO_JSON json_t *all = show_disks(conf, NULL);
+    AUTO_STR struct str spec = {0};
+    struct err never; /* what show_disks made */
+
+    return disk_spec(json_array_get(all, i), &spec, &never) < 0 ? NULL : str_take(&spec);
 }
 
 static int text_disks(const struct key *row, const json_t *json, struct str *to, struct err *e)

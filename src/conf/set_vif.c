@@ -263,6 +263,24 @@ static void clear_vifs(struct conf *conf, const struct key *row)
     conf->vif_count = 0;
 }
 
+static int vif_spec(const json_t *vif, struct str *spec, struct err *e)
+{
+    const char *mac = json_get_string(vif, "mac", ""), *model = json_get_string(vif, "model", "");
+
+    str_addf(spec, "%s%s%s", *mac ? "mac=" : "", mac, *mac && *model ? "," : "");
+    str_addf(spec, "%s%s", *model ? "model=" : "", model);
+    return spec_text(vif_params, vif, spec, e);
+}
+
+char *conf_vif_text(const struct conf *conf, size_t i)
+{
+    AUTO_JSON json_t *all = show_vifs(conf, NULL);
+    AUTO_STR struct str spec = {0};
+    struct err never; /* what show_vifs made */
+
+    return vif_spec(json_array_get(all, i), &spec, &never) < 0 ? NULL : str_take(&spec);
+}
+
 static int text_vifs(const struct key *row, const json_t *json, struct str *to, struct err *e)
 {
     const json_t *vif;
@@ -275,11 +293,7 @@ static int text_vifs(const struct key *row, const json_t *json, struct str *to, 
     json_array_foreach(json, i, vif)
     {
         AUTO_STR struct str spec = {0};
-        const char *mac = json_get_string(vif, "mac", ""),
-                   *model = json_get_string(vif, "model", "");
-        str_addf(&spec, "%s%s%s", *mac ? "mac=" : "", mac, *mac && *model ? "," : "");
-        str_addf(&spec, "%s%s", *model ? "model=" : "", model);
-        if (spec_text(vif_params, vif, &spec, e) < 0)
+        if (vif_spec(vif, &spec, e) < 0)
             return -1;
         str_add(to, i ? ", " : "");
         tree_write_string(to, spec.data ? spec.data : "");

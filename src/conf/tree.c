@@ -203,10 +203,9 @@ static int parse_constant(struct parser *p, const char *key, struct value *ret, 
     return next(p, e);
 }
 
-static int parse_value(struct parser *p, const char *key, int depth, struct value *ret,
-                       struct err *e)
+static int parse_by_kind(struct parser *p, const char *key, int depth, struct value *ret,
+                         struct err *e)
 {
-    ret->line = p->token.line;
     switch ((int)p->token.kind) {
     case LEX_STRING:
         ret->kind = VALUE_STRING;
@@ -223,6 +222,16 @@ static int parse_value(struct parser *p, const char *key, int depth, struct valu
     default:
         return no_value(p, key, e);
     }
+}
+
+static int parse_value(struct parser *p, const char *key, int depth, struct value *ret,
+                       struct err *e)
+{
+    ret->line = p->token.line;
+    ret->begin = p->token.begin;
+    int rc = parse_by_kind(p, key, depth, ret, e);
+    ret->end = p->last_end;
+    return rc;
 }
 
 static struct setting *add_setting(struct tree *tree)

@@ -19,6 +19,7 @@ enum value_kind { VALUE_STRING, VALUE_NUMBER, VALUE_LIST, VALUE_NULL };
 struct value {
     enum value_kind kind;
     int line;            /* 0: from the command line */
+    size_t begin, end;   /* its bytes in the text */
     bool joined;         /* made by +=, which numbers do not allow */
     bool none;           /* a word that ends with its "=" */
     char *text;          /* owned; a number as it is written; NULL for a list */

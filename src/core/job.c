@@ -40,6 +40,7 @@ void job_args_finish(struct job_args *args)
     free(args->live_config);
     free(args->live_macs);
     free(args->why);
+    free(args->spec);
     *args = (struct job_args){0};
 }
 

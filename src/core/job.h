@@ -28,11 +28,12 @@ struct job_args {
     char *macs;
     bool next_boot;                /* those of resources.c: the stored config alone */
     char *live_config, *live_macs; /* likewise, where the record has those: with the change */
-    uint64_t memory_kib;           /* mem-set, mem-max */
-    unsigned vcpus;                /* vcpu-set */
-    int vcpu;                      /* vcpu-pin, trigger; -1: all */
-    cpu_set_t cpus;                /* vcpu-pin */
-    int64_t timeout_ms;            /* shutdown, reboot; 0: none given */
+    char *spec;          /* attach, cd-insert, cd-eject: the item of the config; NULL for no disc */
+    uint64_t memory_kib; /* mem-set, mem-max */
+    unsigned vcpus;      /* vcpu-set */
+    int vcpu;            /* vcpu-pin, trigger; -1: all */
+    cpu_set_t cpus;      /* vcpu-pin */
+    int64_t timeout_ms;  /* shutdown, reboot; 0: none given */
     struct fs_user user;
     bool host_stop;          /* suspend: for the host's stop, so host-start resumes it */
     bool host_paused;        /* with it: it was paused, and is to be again */
@@ -65,6 +66,19 @@ int resources_mem_set(struct job *j, struct err *e) MUST_CHECK;
 int resources_mem_max(struct job *j, struct err *e) MUST_CHECK;
 int resources_vcpu_set(struct job *j, struct err *e) MUST_CHECK;
 int resources_vcpu_pin(struct job *j, struct err *e) MUST_CHECK;
+
+/* debug.c */
+int debug_dump_core(struct job *j, struct err *e) MUST_CHECK;
+int debug_sysrq(struct job *j, struct err *e) MUST_CHECK;
+int debug_trigger(struct job *j, struct err *e) MUST_CHECK;
+
+/* devices.c */
+int devices_block_attach(struct job *j, struct err *e) MUST_CHECK;
+int devices_block_detach(struct job *j, struct err *e) MUST_CHECK;
+int devices_network_attach(struct job *j, struct err *e) MUST_CHECK;
+int devices_network_detach(struct job *j, struct err *e) MUST_CHECK;
+int devices_cd_insert(struct job *j, struct err *e) MUST_CHECK;
+int devices_cd_eject(struct job *j, struct err *e) MUST_CHECK;
 
 /* resources_cut.c: the intent of a change of guest and config: what has the guest when it is done
  * (members memory_kib; vcpus; kind, device and there; or medium), and the record's new texts. Text

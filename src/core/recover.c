@@ -203,7 +203,8 @@ static void remove_temporaries(const char *path)
 /* save to a file, before anything was written. */
 static void cut_opening(struct cut *c)
 {
-    remove_temporaries(c->path);
+    if (c->path)
+        remove_temporaries(c->path);
 }
 
 /* save, suspend before the store knew the image: the guest goes on; without a guest the image is
@@ -390,11 +391,22 @@ static void cut_deleted(struct cut *c)
         forget(c->g, c->job->uuid);
 }
 
+/* It has powered off, and what is left of it was to be let go. */
+static void cut_shut_down(struct cut *c)
+{
+    end_guest(c);
+    now(c, ST_HALTED, REASON_SHUT_DOWN);
+    removed(c);
+}
+
 /* The guest runs on and has not powered off: what was asked of it is over. */
 static void cut_shutting_down(struct cut *c)
 {
     if (alive(c) && c->d->obs.state == OBS_RUNNING)
         c->d->r->wanted = ST_RUNNING;
+    else if (alive(c) && c->d->obs.state == OBS_SHUTDOWN &&
+             c->d->obs.reason == REASON_GUEST_POWEROFF)
+        cut_shut_down(c);
     else if (c->d && !c->d->seen && lived_in_this_boot(c->d))
         now(c, ST_HALTED, REASON_SHUT_DOWN);
 }
@@ -405,6 +417,7 @@ static const struct {
 } intents[] = {
     {"starting",        cut_starting     },
     {"opening",         cut_opening      },
+    {"dumping",         cut_opening      },
     {"saving",          cut_saving       },
     {"checkpointing",   cut_checkpointing},
     {"letting-go",      cut_letting_go   },

@@ -11,16 +11,14 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "core/job.h"
+#include "core/resources.h"
 
 enum {
     GUEST_MS = 60 * 1000, /* what a guest has to do its part, unless --timeout says otherwise */
-    UNDO_MS = 30 * 1000,
     QUICK_MS = 15 * 1000,
 };
 
-/* Adds "; text" to what *e says; its code and fields stay. Returns -1. */
-static int PRINTF(2, 3) add_to(struct err *e, const char *fmt, ...)
+int resources_add(struct err *e, const char *fmt, ...)
 {
     size_t len = strlen(e->msg);
     va_list ap;
@@ -47,15 +45,18 @@ static void take_config(struct job *j)
     }
 }
 
-/* The new text was parsed when it was asked for; here the driver says whether it could boot it. */
-static int check_new_config(struct job *j, struct err *e)
+int resources_check(struct job *j, const char *config, const char *macs, const struct fs_user *user,
+                    struct err *e)
 {
-    AUTO_FREE char **macs = NULL;
+    AUTO_FREE char **list = NULL;
 
-    if (steps_conf(j, j->r->config, e) < 0)
+    if (steps_conf(j, config, e) < 0)
         return -1;
-    struct create_args args = steps_create_args(j, j->r->directory, j->r->macs, &macs);
-    return j->engine->driver->check(j->engine->handle, &args, e);
+    struct create_args args = steps_create_args(j, j->r->directory, macs, &list);
+    args.user = *user;
+    int result = j->engine->driver->check(j->engine->handle, &args, e);
+    conf_free(TAKE(j->conf));
+    return result;
 }
 
 int resources_rename(struct job *j, struct err *e)
@@ -95,32 +96,44 @@ static void take_both(struct job *j)
     }
 }
 
-/* For the next boot alone. `message` is what is said then. */
-static int change_stored(struct job *j, char *message, struct err *e)
+/* A guest that reboots itself is to come up with the config that waits, so it must not do so
+ * unseen. A failure is left to reconcile, which tries again. */
+static void reboot_is_ours(struct job *j)
+{
+    const struct driver *driver = j->engine->driver;
+    struct op op = op_within(QUICK_MS);
+    struct domain_ref ref = job_ref(j);
+    struct err ignored;
+
+    if (driver->set_reboots && j->seen && j->r->live_config && j->obs.reboots &&
+        driver->set_reboots(j->engine->handle, &ref, false, &op, &ignored) == 0)
+        j->obs.reboots = false;
+}
+
+int resources_store(struct job *j, char *message, struct err *e)
 {
     AUTO_FREE char *said = message;
 
     take_config(j);
-    if (check_new_config(j, e) < 0 || job_commit(j, "configured", NULL, e) < 0)
+    if (job_commit(j, "configured", NULL, e) < 0)
         return -1;
+    reboot_is_ours(j);
     j->message = TAKE(said);
     return 0;
 }
 
-static bool stored_only(const struct job *j)
+bool resources_stored_only(const struct job *j)
 {
     return !j->seen || j->args.next_boot;
 }
 
-static const char *when(const struct job *j)
+const char *resources_when(const struct job *j)
 {
     return j->seen ? "it acts at the next boot" : "start boots it so";
 }
 
-/* do_it changes the guest, and on failure leaves it as it was; undo takes it back. `what` is taken
- * over: see resources_intent. */
-static int change_both(struct job *j, json_t *what, int (*do_it)(struct job *, struct err *),
-                       int (*undo)(struct job *, struct err *), struct err *e)
+int resources_change(struct job *j, json_t *what, int (*do_it)(struct job *, struct err *),
+                     int (*undo)(struct job *, struct err *), struct err *e)
 {
     AUTO_FREE char *intent = resources_intent(j, what);
     struct err second;
@@ -141,14 +154,15 @@ static int change_both(struct job *j, json_t *what, int (*do_it)(struct job *, s
         j->r = before;
     }
     if (undo(j, &second) < 0)
-        add_to(e,
-               "the guest keeps what it was given, since that could not be taken back (%s), and "
-               "the stored config is as it was",
-               second.msg);
+        resources_add(
+            e,
+            "the guest keeps what it was given, since that could not be taken back (%s), and "
+            "the stored config is as it was",
+            second.msg);
     return -1;
 }
 
-static struct op guest_op(const struct job *j)
+struct op resources_op(const struct job *j)
 {
     return op_narrow(&j->op, j->args.timeout_ms ? j->args.timeout_ms : GUEST_MS);
 }
@@ -172,7 +186,7 @@ static int memory_to(struct job *j, uint64_t kib, const struct op *op, uint64_t 
 
 static int undo_memory(struct job *j, struct err *e)
 {
-    struct op op = op_within(UNDO_MS);
+    struct op op = op_within(RESOURCES_UNDO_MS);
     uint64_t reached;
 
     return memory_to(j, j->obs.memory_kib, &op, &reached, e);
@@ -180,7 +194,7 @@ static int undo_memory(struct job *j, struct err *e)
 
 static int do_memory(struct job *j, struct err *e)
 {
-    struct op op = guest_op(j);
+    struct op op = resources_op(j);
     uint64_t reached = 0;
     struct err second;
 
@@ -221,9 +235,10 @@ int resources_mem_set(struct job *j, struct err *e)
     json_int_t kib = (json_int_t)j->args.memory_kib;
     AUTO_FREE char *asked = size_text(j->args.memory_kib);
 
-    if (stored_only(j))
-        return change_stored(
-            j, x_asprintf("set the memory of %s to %s (%s)", j->r->name, asked, when(j)), e);
+    if (resources_stored_only(j))
+        return resources_store(
+            j, x_asprintf("set the memory of %s to %s (%s)", j->r->name, asked, resources_when(j)),
+            e);
     if (j->args.memory_kib > j->obs.max_memory_kib) {
         AUTO_FREE char *most = size_text(j->obs.max_memory_kib);
         return err_set(e, ERR_BAD_REQUEST,
@@ -231,7 +246,7 @@ int resources_mem_set(struct job *j, struct err *e)
                        "that for its next boot",
                        j->r->name, asked, most);
     }
-    if (change_both(j, json_pack("{s:I}", "memory_kib", kib), do_memory, undo_memory, e) < 0)
+    if (resources_change(j, json_pack("{s:I}", "memory_kib", kib), do_memory, undo_memory, e) < 0)
         return -1;
     j->obs.memory_kib = j->args.memory_kib;
     return 0;
@@ -241,8 +256,9 @@ int resources_mem_max(struct job *j, struct err *e)
 {
     AUTO_FREE char *asked = size_text(j->args.memory_kib);
 
-    return change_stored(
-        j, x_asprintf("set the most memory of %s to %s (%s)", j->r->name, asked, when(j)), e);
+    return resources_store(
+        j, x_asprintf("set the most memory of %s to %s (%s)", j->r->name, asked, resources_when(j)),
+        e);
 }
 
 /* ---- virtual CPUs ---- */
@@ -257,7 +273,7 @@ static int vcpus_to(struct job *j, unsigned vcpus, const struct op *op, unsigned
 
 static int undo_vcpus(struct job *j, struct err *e)
 {
-    struct op op = op_within(UNDO_MS);
+    struct op op = op_within(RESOURCES_UNDO_MS);
     unsigned online;
 
     return vcpus_to(j, j->obs.vcpus, &op, &online, e);
@@ -265,7 +281,7 @@ static int undo_vcpus(struct job *j, struct err *e)
 
 static int do_vcpus(struct job *j, struct err *e)
 {
-    struct op op = guest_op(j);
+    struct op op = resources_op(j);
     unsigned online = 0;
     struct err second;
 
@@ -276,8 +292,8 @@ static int do_vcpus(struct job *j, struct err *e)
     }
     err_wrap(e, "cannot vcpu-set %s", j->r->name);
     if (online != 0 && online != j->obs.vcpus && undo_vcpus(j, &second) < 0)
-        add_to(e, "it has %u vcpus now, and could not be given back its %u (%s)", online,
-               j->obs.vcpus, second.msg);
+        resources_add(e, "it has %u vcpus now, and could not be given back its %u (%s)", online,
+                      j->obs.vcpus, second.msg);
     return -1;
 }
 
@@ -285,15 +301,16 @@ int resources_vcpu_set(struct job *j, struct err *e)
 {
     unsigned vcpus = j->args.vcpus;
 
-    if (stored_only(j))
-        return change_stored(
-            j, x_asprintf("set the vcpus of %s to %u (%s)", j->r->name, vcpus, when(j)), e);
+    if (resources_stored_only(j))
+        return resources_store(
+            j, x_asprintf("set the vcpus of %s to %u (%s)", j->r->name, vcpus, resources_when(j)),
+            e);
     if (vcpus > j->obs.max_vcpus)
         return err_set(e, ERR_BAD_REQUEST,
                        "cannot vcpu-set %s to %u: it has at most %u while it lives; --next-boot "
                        "stores more for its next boot",
                        j->r->name, vcpus, j->obs.max_vcpus);
-    if (change_both(j, json_pack("{s:i}", "vcpus", (int)vcpus), do_vcpus, undo_vcpus, e) < 0)
+    if (resources_change(j, json_pack("{s:i}", "vcpus", (int)vcpus), do_vcpus, undo_vcpus, e) < 0)
         return -1;
     j->obs.vcpus = vcpus;
     return 0;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/devices.h"
 #include "core/job.h"
 
 enum { STEP_MS = 2 * 1000 };
@@ -107,6 +108,51 @@ static void settle_figures(struct engine *g, struct domain *d, bool memory, bool
     }
 }
 
+/* attach, detach. What a call that was cut has left of a device that the guest has not is removed:
+ * a detach of what is not there does that, and fails. */
+static void settle_device(struct engine *g, struct domain *d, const json_t *intent, char **ret_note)
+{
+    bool disk = str_eq(json_get_string(intent, "kind", ""), "disk");
+    enum device_kind kind = disk ? DEVICE_DISK : DEVICE_NIC;
+    const char *name = json_get_string(intent, "device", "");
+    struct op op = op_within(STEP_MS);
+    struct err e;
+    int has = devices_guest_has(g, &d->obs.ref, kind, name, &op, &e);
+
+    if (has < 0) {
+        *ret_note = x_asprintf("whether its guest has %s is not known (%s)", name, e.msg);
+        return;
+    }
+    if (has == 0 && g->driver->detach(g->handle, &d->obs.ref, kind, name, &op, &e) < 0 &&
+        e.code != ERR_FAILED)
+        log_warn("%s: %s", d->r->name, e.msg);
+    if ((has > 0) == json_get_bool(intent, "there", false))
+        take_change(d->r, intent);
+}
+
+/* cd-insert, cd-eject: there is no way to ask for the disc, so the drive gets the one on record. */
+static void settle_disc(struct engine *g, struct domain *d, const char *vdev, char **ret_note)
+{
+    const char *text = record_live_config(d->r);
+    struct conf_warnings warnings = {0};
+    struct op op = op_within(STEP_MS);
+    struct conf *conf = NULL;
+    struct err e;
+    size_t i;
+
+    int result =
+        conf_parse(text, strlen(text), d->r->name, NULL, 0, g->driver->name, &conf, &warnings, &e);
+    if (result == 0 && devices_find(conf, "", DEVICE_DISK, vdev, &i))
+        result = g->driver->medium(g->handle, &d->obs.ref, &conf->disks[i],
+                                   record_live_directory(d->r), &d->r->user, &op, &e);
+    if (result < 0)
+        *ret_note = x_asprintf("which disc is in %s is not known (%s); cd-eject or cd-insert "
+                               "settles it",
+                               vdev, e.msg);
+    conf_warnings_finish(&warnings);
+    conf_free(conf);
+}
+
 void resources_cut(struct engine *g, struct domain *d, const char *text, char **ret_note)
 {
     AUTO_JSON json_t *intent = text ? json_loads(text, 0, NULL) : NULL;
@@ -115,6 +161,14 @@ void resources_cut(struct engine *g, struct domain *d, const char *text, char **
 
     if (!json_is_object(intent))
         return; /* not ours: the store was mended by hand */
+    if (json_object_get(intent, "device")) {
+        settle_device(g, d, intent, ret_note);
+        return;
+    }
+    if (json_object_get(intent, "medium")) {
+        settle_disc(g, d, json_get_string(intent, "medium", ""), ret_note);
+        return;
+    }
     settle_figures(g, d, memory_kib && d->obs.memory_kib != memory_kib,
                    vcpus && d->obs.vcpus != vcpus);
     if ((memory_kib && d->obs.memory_kib == memory_kib) || (vcpus && d->obs.vcpus == vcpus)) {

@@ -61,9 +61,14 @@ static const struct {
     {"if_match",   ARG_STRING },
     {"from",       ARG_STRING },
     {"to",         ARG_STRING },
+    {"spec",       ARG_STRING },
+    {"device",     ARG_STRING },
+    {"key",        ARG_STRING },
+    {"event",      ARG_STRING },
 };
 
 #define LIFE "!domain", "wait", "progress"
+#define GUEST LIFE, "next_boot", "timeout_ms"
 
 static const struct call calls[] = {
     {"list",           ROLE_VIEWER,   call_list,           {"domains", "state", "fields"}                  },
@@ -113,6 +118,17 @@ static const struct call calls[] = {
     {"config-diff",    ROLE_OPERATOR, call_config_diff,    {"!domain", "from", "to"}                       },
     {"host-stop",      ROLE_ADMIN,    call_hostrun,        {"parallel"}                                    },
     {"host-start",     ROLE_ADMIN,    call_hostrun,        {"parallel"}                                    },
+    {"dump-core",      ROLE_ADMIN,    call_dump_core,      {LIFE, "file"}                                  },
+    {"sysrq",          ROLE_OPERATOR, call_sysrq,          {LIFE, "!key"}                                  },
+    {"trigger",        ROLE_OPERATOR, call_trigger,        {LIFE, "!event", "vcpu"}                        },
+    {"block-attach",   ROLE_ADMIN,    call_block_attach,   {GUEST, "!spec", "!directory"}                  },
+    {"block-detach",   ROLE_OPERATOR, call_detach,         {GUEST, "!device"}                              },
+    {"block-list",     ROLE_OPERATOR, call_block_list,     {"!domain"}                                     },
+    {"network-attach", ROLE_ADMIN,    call_network_attach, {GUEST, "spec"}                                 },
+    {"network-detach", ROLE_OPERATOR, call_detach,         {GUEST, "!device"}                              },
+    {"network-list",   ROLE_VIEWER,   call_network_list,   {"!domain"}                                     },
+    {"cd-insert",      ROLE_ADMIN,    call_cd,             {GUEST, "!device", "!file"}                     },
+    {"cd-eject",       ROLE_OPERATOR, call_cd,             {GUEST, "!device"}                              },
     {"doctor",         ROLE_ADMIN,    call_doctor,         {"repair"}                                      },
 };
 

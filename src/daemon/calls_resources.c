@@ -22,8 +22,8 @@ static void start(struct daemon *d, struct request *r, struct domain *dom, struc
     calls_job(d, r, dom, kind->verb, j, same, NULL, &e);
 }
 
-static int parse(const struct daemon *d, const struct domain *dom, const char *text,
-                 struct conf **ret, struct err *e)
+int calls_parse(const struct daemon *d, const struct domain *dom, const char *text,
+                struct conf **ret, struct err *e)
 {
     struct conf_warnings warnings = {0};
     int result = conf_parse(text, strlen(text), dom->r->name, NULL, 0, d->engine.driver->name, ret,
@@ -33,27 +33,30 @@ static int parse(const struct daemon *d, const struct domain *dom, const char *t
     return result;
 }
 
-/* A change of one text. *ret is the new one, owned by the caller. */
-typedef int edit_text(const struct daemon *d, const struct domain *dom, const struct job_args *args,
-                      const char *text, char **ret, struct err *e);
-
 /* The config, and what the guest has where that is another and is to change too. The table is asked
  * first, so that a refusal is of the state and not of a text that nobody would use. */
 static int edit_both(const struct daemon *d, const struct domain *dom, enum verb verb,
                      edit_text *edit, struct job_args *args, struct err *e)
 {
+    struct edited stored = {.text = dom->r->config, .macs = dom->r->macs};
+    struct edited live = {.text = dom->r->live_config, .macs = dom->r->live_macs};
     const struct outcome *out;
 
-    if (engine_judge(&d->engine, dom, verb, &out, e) < 0 ||
-        edit(d, dom, args, dom->r->config, &args->config, e) < 0)
+    if (engine_judge(&d->engine, dom, verb, &out, e) < 0 || edit(d, dom, args, &stored, e) < 0)
         return -1;
+    args->config = stored.new_text;
+    args->macs = stored.new_macs;
     if (args->next_boot || !dom->r->live_config)
         return 0;
-    return edit(d, dom, args, dom->r->live_config, &args->live_config, e);
+    if (edit(d, dom, args, &live, e) < 0)
+        return -1;
+    args->live_config = live.new_text;
+    args->live_macs = live.new_macs;
+    return 0;
 }
 
-static void change(struct daemon *d, struct request *r, struct domain *dom, edit_text *edit,
-                   struct job_args *args)
+void calls_change(struct daemon *d, struct request *r, struct domain *dom, edit_text *edit,
+                  struct job_args *args)
 {
     enum verb verb = job_kind_named(r->name)->verb;
     struct err e;
@@ -91,7 +94,7 @@ static int edit_pair(const struct daemon *d, const struct domain *dom, const cha
     struct conf *conf = NULL;
 
     if (conf_edit(text, dom->r->name, words, 1, &edited, e) < 0 ||
-        parse(d, dom, edited, &conf, e) < 0)
+        calls_parse(d, dom, edited, &conf, e) < 0)
         return -1;
     bool moved = pair->get_other(conf) != pair->other_value;
     conf_free(conf);
@@ -132,27 +135,27 @@ static uint64_t at_least(uint64_t limit, uint64_t value)
 }
 
 static int edit_mem_set(const struct daemon *d, const struct domain *dom,
-                        const struct job_args *args, const char *text, char **ret, struct err *e)
+                        const struct job_args *args, struct edited *edited, struct err *e)
 {
     uint64_t mib = args->memory_kib / 1024;
     struct conf *conf = NULL;
 
-    if (parse(d, dom, text, &conf, e) < 0)
+    if (calls_parse(d, dom, edited->text, &conf, e) < 0)
         return -1;
     bool past = mib > get_maxmem(conf);
     struct pair pair = {"memory", mib, "maxmem", at_least(get_maxmem(conf), mib), get_maxmem};
     conf_free(conf);
-    int result = edit_pair(d, dom, text, &pair, ret, e);
+    int result = edit_pair(d, dom, edited->text, &pair, &edited->new_text, e);
     return result < 0 && past ? past_limit(dom, &pair, " MiB", "mem-max", e) : result;
 }
 
 static int edit_mem_max(const struct daemon *d, const struct domain *dom,
-                        const struct job_args *args, const char *text, char **ret, struct err *e)
+                        const struct job_args *args, struct edited *edited, struct err *e)
 {
     uint64_t mib = args->memory_kib / 1024;
     struct conf *conf = NULL;
 
-    if (parse(d, dom, text, &conf, e) < 0)
+    if (calls_parse(d, dom, edited->text, &conf, e) < 0)
         return -1;
     struct pair pair = {"maxmem", mib, "memory", get_memory(conf), get_memory};
     conf_free(conf);
@@ -161,7 +164,7 @@ static int edit_mem_max(const struct daemon *d, const struct domain *dom,
                        "cannot mem-max %s to %ju MiB: its memory is %ju MiB; mem-set lowers that "
                        "first",
                        dom->r->name, (uintmax_t)mib, (uintmax_t)pair.other_value);
-    return edit_pair(d, dom, text, &pair, ret, e);
+    return edit_pair(d, dom, edited->text, &pair, &edited->new_text, e);
 }
 
 void call_memory(struct daemon *d, struct request *r)
@@ -180,22 +183,22 @@ void call_memory(struct daemon *d, struct request *r)
         request_fail(r, &e, NULL);
         return;
     }
-    change(d, r, dom, str_eq(r->name, "mem-set") ? edit_mem_set : edit_mem_max, &args);
+    calls_change(d, r, dom, str_eq(r->name, "mem-set") ? edit_mem_set : edit_mem_max, &args);
 }
 
 static int edit_vcpus(const struct daemon *d, const struct domain *dom, const struct job_args *args,
-                      const char *text, char **ret, struct err *e)
+                      struct edited *edited, struct err *e)
 {
     struct conf *conf = NULL;
 
-    if (parse(d, dom, text, &conf, e) < 0)
+    if (calls_parse(d, dom, edited->text, &conf, e) < 0)
         return -1;
     struct pair pair = {"vcpus", args->vcpus, "maxvcpus", at_least(get_maxvcpus(conf), args->vcpus),
                         get_maxvcpus};
     bool past = args->vcpus > get_maxvcpus(conf);
 
     conf_free(conf);
-    int result = edit_pair(d, dom, text, &pair, ret, e);
+    int result = edit_pair(d, dom, edited->text, &pair, &edited->new_text, e);
     return result < 0 && past ? past_limit(dom, &pair, "", "config set maxvcpus=N", e) : result;
 }
 
@@ -213,7 +216,7 @@ void call_vcpu_set(struct daemon *d, struct request *r)
         request_fail(r, &e, NULL);
         return;
     }
-    change(d, r, dom, edit_vcpus, &args);
+    calls_change(d, r, dom, edit_vcpus, &args);
 }
 
 void call_vcpu_pin(struct daemon *d, struct request *r)

@@ -65,5 +65,26 @@ call_fn call_hostrun; /* calls_host.c */
 call_fn call_stats;   /* calls_stats.c */
 /* calls_resources.c */
 call_fn call_memory, call_vcpu_set, call_vcpu_pin, call_vcpu_list;
+/* calls_debug.c */
+call_fn call_dump_core, call_sysrq, call_trigger;
+/* calls_devices.c */
+call_fn call_block_attach, call_network_attach, call_detach, call_cd, call_block_list,
+    call_network_list;
+
+/* calls_resources.c, for calls_devices.c: a change of one text. *ret is the new one, owned by the
+ * caller; *ret_macs its MACs, or left NULL where they stay. */
+struct edited {
+    const char *text; /* of the config */
+    const char *macs; /* that go with it */
+    char *new_text, *new_macs;
+};
+typedef int edit_text(const struct daemon *d, const struct domain *dom, const struct job_args *args,
+                      struct edited *edited, struct err *e);
+/* Makes the new texts by `edit` and starts the job of the call's name; args are taken over. */
+void calls_change(struct daemon *d, struct request *r, struct domain *dom, edit_text *edit,
+                  struct job_args *args);
+/* A config of this daemon's driver, warnings aside. */
+int calls_parse(const struct daemon *d, const struct domain *dom, const char *text,
+                struct conf **ret, struct err *e) MUST_CHECK;
 
 #endif

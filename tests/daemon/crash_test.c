@@ -50,6 +50,10 @@ struct row {
 #define CHECKPOINT "save+\"file\":\"FILE\",\"checkpoint\":true"
 #define RESTORE "restore+\"file\":\"FILE\""
 #define FORCE "resume+\"force\":true"
+#define MAC "00:16:3e:00:00:01"
+#define NIC_ATTACH "network-attach+\"spec\":\"mac=" MAC "\""
+#define NIC_DETACH "network-detach+\"device\":\"" MAC "\""
+#define DUMP "dump-core+\"file\":\"FILE\""
 #define MEM_SET "mem-set+\"memory_kib\":8192"
 #define PURGE "delete+\"destroy\":true"
 
@@ -110,6 +114,14 @@ static const struct row rows[] = {
     {"change.intent",    MEM_SET,                 FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"change.live",      MEM_SET,                 FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"change.live",      MEM_SET,                 FROM_PAUSED,           false, "paused",    "paused",    "absent"   },
+    {"change.intent",    NIC_ATTACH,              FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      NIC_ATTACH,              FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.intent",    NIC_DETACH,              FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      NIC_DETACH,              FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      NIC_DETACH,              FROM_RUNNING,          false, "running",   "running",   "absent"   },
+    {"core.written",     DUMP,                    FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"core.written",     DUMP,                    FROM_PAUSED,           false, "paused",    "paused",    "absent"   },
+    {"core.written",     "dump-core",             FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"store.commit",     MEM_SET,                 FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"restart.gone",     "reset",                 FROM_CHANGED,          true,  "running",   "halted",    "halted"   },
     {"restart.gone",     "reboot",                FROM_CHANGED,          true,  "running",   "halted",    "halted"   },
@@ -169,6 +181,8 @@ static void make(struct bench *b, const struct row *row)
     make_running(b, row->managed);
     if (row->from == FROM_CHANGED)
         bench_do(b, "config-set", "{\"domain\":\"%s\",\"overrides\":[\"memory=24\"]}", name);
+    if (str_eq(row->call, NIC_DETACH))
+        bench_do(b, "network-attach", "{\"domain\":\"%s\",\"spec\":\"mac=" MAC "\"}", name);
     if (row->from == FROM_PAUSED || row->from == FROM_SUSPENDED_PAUSED)
         bench_do(b, "pause", "%s", one);
     if (row->from >= FROM_SUSPENDED)
@@ -329,6 +343,29 @@ static void check_memory(struct bench *b, const struct row *row, bool killed, co
                  (long long)json_get_int(domain, "memory_kib", 0), config.data);
 }
 
+/* The same for an interface. That the guest has it is known by a detach that has nothing to say;
+ * that it has not, by an attach. */
+static void check_nic(struct bench *b, const struct row *row, bool killed, const char *where)
+{
+    bool attach = str_eq(row->call, NIC_ATTACH);
+    bool done = killed && str_eq(row->point, "change.live");
+    AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
+
+    if (!attach && !str_eq(row->call, NIC_DETACH))
+        return;
+    AUTO_JSON json_t *list = bench_call(b, "network-list", "%s", one);
+    json_t *vifs = json_object_get(json_object_get(list, "return"), "vifs");
+    if (json_array_size(vifs) != (attach == done ? 1 : 0))
+        fail_msg("%s: %zu interfaces are on record", where, json_array_size(vifs));
+    AUTO_JSON json_t *answer =
+        attach == done
+            ? bench_call(b, "network-detach", "{\"domain\":\"%s\",\"device\":\"" MAC "\"}", name)
+            : bench_call(b, "network-attach", "{\"domain\":\"%s\",\"spec\":\"mac=" MAC "\"}", name);
+    json_t *result = json_object_get(answer, "return");
+    if (!result || json_array_size(json_object_get(result, "warnings")) > 0)
+        fail_msg("%s: guest and record do not agree", where);
+}
+
 static void begin(struct bench *b, const struct row *row)
 {
     bench_open(b);
@@ -386,6 +423,7 @@ static void test_kill(void **state)
     check_file(row, row->after_kill, where);
     check_folder(b, where);
     check_memory(b, row, true, where);
+    check_nic(b, row, true, where);
     bench_tidy(b, str_eq(row->after_kill, "broken"));
     live_on(b, row->after_kill, had_guest(row) && !boots_anew(row), where);
 }
@@ -415,6 +453,7 @@ static void test_fail(void **state)
     assert_state(b, row->after_fail, where);
     check_folder(b, where);
     check_memory(b, row, false, where);
+    check_nic(b, row, false, where);
     bench_tidy(b, str_eq(row->after_fail, "broken"));
     live_on(b, row->after_fail, had_guest(row), where);
 }

@@ -266,7 +266,7 @@ ask()
     wait_for 60 said "$1" "$size" "$3" || status=1
     if [ "$status" -ne 0 ]; then
         cat "$place/console-err"
-        console_since "$1" 0 | tail -n 15 | sed "s/^/$1: /"
+        console_since "$1" 0 | grep -v "guest: count" | tail -n 15 | sed "s/^/$1: /"
     fi >&2
     kill "$pid" 2>/dev/null || true
     wait "$pid" || true

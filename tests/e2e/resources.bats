@@ -16,6 +16,7 @@ setup()
 teardown()
 {
     clear_place
+    [ -z "${bridge:-}" ] || ip link delete "$bridge" 2>/dev/null || true
 }
 
 # stored NAME LINE: the stored config has that line, blanks apart.
@@ -104,13 +105,281 @@ guest_mib()
     refused 4 vcpu-pin web1 0 0
 }
 
-@test "a guest that does not give up memory keeps what it had, and so does the stored config" {
-    make_config web1 'cmdline = "console=ttyS0 quiet rdinit=/bin/sleep -- 600"'
+@test "a guest that gives nothing up keeps all it had, and so does the stored config" {
+    truncate -s 1M "$place/a.img"
+    make_config web1 'cmdline = "console=ttyS0 quiet acpi=off rdinit=/bin/sleep -- 600"' \
+        "disk = [ '$place/a.img,raw,xvda,w' ] # the only one" 'vif = [ "" ]'
     reeve new "$place/web1.cfg"
     reeve start web1
     refused 5 mem-set web1 48 --timeout 2
     says 'it has its 96 MiB again, and nothing is stored'
     [ "$(field web1 memory_kib)" = 98304 ]
-    stored web1 memory=96
+    refused 5 block-detach web1 xvda --timeout 2
+    says 'the device is still there, and in the stored config'
+    reeve block-list web1 --format json |
+        jq -e '.disks | length == 1 and .[0].now and .[0].next_boot'
+    refused 5 network-detach web1 0 --timeout 1
+    reeve network-list web1 --format json | jq -e '.vifs | length == 1 and .[0].now'
+    # What was asked for stands in no config.
+    [ "$(field web1 config)" = "$(cat "$place/web1.cfg")" ]
     settled web1
+    reeve destroy web1
+}
+
+# sees NAME LINE ANSWER: the guest is asked until it says so: a device takes a moment to be known to it.
+sees()
+{
+    local try
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        ask "$1" "$2" 'disk .*\|net .*'
+        ! said "$1" "$marked" "$3" || return 0
+        echo "try $try: not $3" >&2
+    done
+    return 1
+}
+
+# mark NAME: sees looks at what is said from here on.
+mark()
+{
+    marked=$(console_size "$1")
+}
+
+# not_in_guest FILE: no QEMU process of this place has it open.
+not_in_guest()
+{
+    if in_guest "$1"; then
+        echo "$1 is open still" >&2
+        return 1
+    fi
+}
+
+# in_guest FILE: a QEMU process of this place has it open.
+in_guest()
+{
+    local pid
+    for pid in $(guest_pids); do
+        [ -z "$(find "/proc/$pid/fd" -lname "$1" -print -quit)" ] || return 0
+    done
+    return 1
+}
+
+@test "a disk and a network interface come and go: guest, stored config and lists agree" {
+    local mac size before
+    truncate -s 3M "$place/b.img" && truncate -s 1M "$place/c.img"
+    make_config web1 '# kept'
+    run_guest web1 managed
+    cd "$place"
+
+    reeve block-attach web1 b.img raw xvdb | grep -qF 'attached disk xvdb to web1'
+    mark web1
+    sees web1 disk 'disk vda 3145728 bytes rw, .*'
+    stored web1 "disk=[\"vdev=xvdb,format=raw,access=rw,target=$place/b.img\"]"
+    field web1 config | grep -qxF '# kept'
+    refused 4 block-attach web1 b.img,raw,xvdb
+    refused 2 block-attach web1 b.img,raw,xvdz9
+    refused 2 block-attach web1 no-such.img,raw,xvdc
+    reeve network-attach web1 --format json >out.json
+    mac=$(jq -r .mac out.json)
+    mark web1
+    sees web1 net 'net gateway answers'
+    said web1 0 "net eth0 $mac"
+    reeve network-list web1 --format json |
+        jq -e --arg mac "$mac" '.vifs == [{"domain": "web1", "index": 0, "now": true,
+            "next_boot": true, "mac": $mac, "bridge": null, "model": "virtio"}]'
+
+    # They are in its image, and outlive the daemon.
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    reeve suspend web1
+    refused 4 block-detach web1 xvdb
+    says 'resume'
+    reeve resume web1
+    assert_goes_on web1 "$before" "$size"
+    kill9_daemon
+    start_daemon qemu
+    ask web1 'disk kept' "disk vda 3145728 bytes rw, text 'kept'"
+    in_guest "$place/b.img"
+
+    # For the next boot alone: not in the guest, and not in the way of what is.
+    reeve block-attach web1 --next-boot c.img,raw,xvdc,ro
+    reeve block-list web1 --format json |
+        jq -e '[.disks[] | [.vdev, .now, .next_boot]] ==
+            [["xvdb", true, true], ["xvdc", false, true]]'
+    mark web1
+    sees web1 disk 'disk vda 3145728 bytes rw, .*'
+    not_said web1 "$marked" 'disk vdb .*'
+    reeve block-detach web1 xvdb | grep -qF 'detached disk xvdb from web1'
+    mark web1
+    sees web1 disk 'disk none'
+    not_in_guest "$place/b.img"
+    reeve network-detach web1 0
+    mark web1
+    sees web1 net 'net none'
+    refused 2 network-detach web1 "$mac"
+    refused 2 block-detach web1 xvdb
+    reeve block-list web1 --format csv | tail -n +2 | grep -qx "web1,xvdc,ro,raw,no,yes,$place/c.img"
+    size=$(console_size web1)
+    reeve reboot web1
+    wait_boot web1 "$size"
+    mark web1
+    sees web1 disk 'disk vda 1048576 bytes ro, .*'
+
+    # Without a guest it is stored.
+    reeve destroy web1
+    reeve block-detach web1 xvdc | grep -qF 'start boots it so'
+    reeve network-attach web1 mac=00:16:3e:00:00:07 model=e1000
+    reeve network-list web1 --format json | jq -e '.vifs | length == 1 and (.[0].now | not)'
+    reeve network-detach web1 00:16:3E:00:00:07
+    stored web1 'disk=[]'
+    stored web1 'vif=[]'
+}
+
+# iso NAME LABEL: a disc that the guest tells by its label.
+iso()
+{
+    truncate -s 64K "$place/$1"
+    printf '%-32s' "$2" | dd of="$place/$1" bs=1 seek=32808 conv=notrunc status=none
+}
+
+# sees_disc NAME LABEL: the first read after a change may tell the guest of the change alone.
+sees_disc()
+{
+    local try
+    for try in 1 2 3; do
+        ask "$1" cdrom 'cdrom .*'
+        [ "$(answer "$1" "cdrom [0-9]* bytes, label '\(.*\)'")" != "$2" ] || return 0
+        echo "try $try" >&2
+    done
+    return 1
+}
+
+@test "the guest sees the disc change, and the stored config has the one that is in" {
+    local size
+    iso one.iso ONE && iso two.iso TWO
+    make_config web1 "disk = [ '$place/one.iso,raw,hdc,cdrom' ] # the drive"
+    run_guest web1 managed
+    cd "$place"
+    sees_disc web1 ONE
+    reeve cd-insert web1 hdc two.iso
+    sees_disc web1 TWO
+    not_in_guest "$place/one.iso"
+    field web1 config | grep -qF "target=$place/two.iso\" ] # the drive"
+    refused 2 cd-insert web1 hdc no-such.iso
+    refused 2 cd-insert web1 hdd two.iso
+    says 'no cdrom drive hdd'
+    sees_disc web1 TWO
+    reeve cd-eject web1 hdc
+    ask web1 cdrom 'cdrom none'
+    not_in_guest "$place/two.iso"
+    reeve block-list web1 --format json | jq -e '.disks[0] | .target == null and .cdrom'
+    reeve cd-insert web1 hdc phy:one.iso --next-boot
+    ask web1 cdrom 'cdrom none'
+    size=$(console_size web1)
+    reeve reboot web1
+    wait_boot web1 "$size"
+    sees_disc web1 ONE
+}
+
+@test "a core is a core, keys and events reach the guest, and a screen has an address" {
+    local core size
+    make_config web1 'vnc = 1' 'cmdline = "console=ttyS0 quiet sysrq_always_enabled"'
+    run_guest web1 managed
+    cd "$place"
+
+    reeve dump-core web1 mine.core | grep -qF "dumped the core of web1 to $place/mine.core"
+    [ "$(head -c 4 mine.core | tail -c 3)" = ELF ]
+    [ "$(stat -c '%a %s' mine.core | cut -d ' ' -f 1)" = 600 ]
+    [ "$(stat -c %s mine.core)" -gt $((96 << 20)) ]
+    refused 4 dump-core web1 mine.core
+    refused 1 dump-core web1 no-such-folder/x.core
+    core=$(reeve dump-core web1 --format json | jq -r .file)
+    [ "$(dirname "$core")" = "$place/state/cores" ]
+    [ "$(head -c 4 "$core" | tail -c 3)" = ELF ]
+    size=$(console_size web1)
+    wait_count_above web1 0 "$size"
+    [ -z "$(find "$place" -name '*.part' -o -name '*.incomplete')" ]
+
+    size=$(console_size web1)
+    reeve sysrq web1 h
+    wait_for 60 grep_console web1 "$size" 'sysrq: HELP'
+    refused 2 sysrq web1 hh
+    reeve pause web1
+    refused 4 sysrq web1 h
+    says 'unpause'
+    reeve unpause web1
+    refused 2 trigger web1 explode
+    refused 9 trigger web1 sleep
+    says 'nmi, power, reset'
+    size=$(console_size web1)
+    reeve trigger web1 nmi
+    wait_for 60 grep_console web1 "$size" 'NMI'
+    assert_state web1 running
+
+    # A viewer, if there is one: here one that says what it was given.
+    mkdir bin && printf '#!/bin/sh\necho "$@"\n' >bin/remote-viewer && chmod +x bin/remote-viewer
+    [ "$(PATH=$place/bin:$PATH reeve vncviewer web1)" = "vnc+unix://$(field web1 vnc)" ]
+    status=0
+    PATH=$place/bin/none "$REEVE_BUILD_DIR/reeve" vncviewer web1 2>"$place/err" || status=$?
+    [ "$status" -eq 9 ]
+    says "socat TCP-LISTEN:5900,bind=127.0.0.1 UNIX-CONNECT:$place/run"
+
+    size=$(console_size web1)
+    reeve trigger web1 power
+    wait_for 60 said web1 "$size" 'powering off in order'
+    wait_for 60 is_state web1 halted
+    refused 4 dump-core web1
+    refused 4 trigger web1 nmi
+    refused 4 vncviewer web1
+    says 'start boots it'
+}
+
+grep_console()
+{
+    console_since "$1" "$2" | grep -q "$3"
+}
+
+# ports: the interfaces of this test's bridge.
+ports()
+{
+    ls "/sys/class/net/$bridge/brif"
+}
+
+no_ports()
+{
+    [ -z "$(ports)" ]
+}
+
+@test "a port of a bridge is made by the daemon alone, and goes with its guest, also after kill -9" {
+    local pid
+    [ "$(id -u)" -eq 0 ] # who else could make a bridge
+    bridge=rb$$
+    ip link add "$bridge" type bridge
+    ip link set "$bridge" up
+    make_config web1 "vif = [ 'bridge=$bridge,mac=00:16:3e:00:00:05' ]"
+    run_guest web1 managed
+    [ "$(ports | wc -l)" -eq 1 ]
+    # QEMU got a descriptor and no right to make another.
+    pid=$(guest_pids)
+    [ "$(stat -c %u "/proc/$pid")" -ne 0 ]
+    grep -q '^CapEff:[[:space:]]*0*$' "/proc/$pid/status"
+    ask web1 net 'net gateway silent' # it has sent into the bridge
+    reeve network-attach web1 bridge="$bridge" mac=00:16:3e:00:00:06
+    [ "$(ports | wc -l)" -eq 2 ]
+    refused 2 network-attach web1 bridge=no-such-bridge
+    says 'there is no bridge no-such-bridge'
+    reeve network-list web1 --format json | jq -e '.vifs | length == 2'
+    reeve network-detach web1 00:16:3e:00:00:06
+    [ "$(ports | wc -l)" -eq 1 ]
+
+    kill9_daemon
+    [ "$(ports | wc -l)" -eq 1 ]
+    kill9_guests
+    wait_for 10 no_ports
+    start_daemon qemu
+    wait_for 30 is_state web1 halted
+    reeve start web1
+    [ "$(ports | wc -l)" -eq 1 ]
+    reeve destroy web1
+    no_ports
+    ip link delete "$bridge"
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -12,17 +13,28 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 
+/* Root in a container may lack it, and another user may have been given it alone. */
+static bool may_make_interfaces(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (data[0].effective & (1U << CAP_NET_ADMIN)) != 0;
+}
+
 int tap_check(const char *bridge, struct err *e)
 {
-    if (geteuid() != 0)
+    if (!may_make_interfaces())
         return err_set(e, ERR_UNSUPPORTED,
-                       "vif: bridge=%s needs a reeved that is root; without bridge= the guest has "
-                       "the user network",
+                       "vif: bridge=%s needs a reeved that is root, or has the capability "
+                       "CAP_NET_ADMIN; without bridge= the guest has the user network",
                        bridge);
     AUTO_FREE char *path = x_asprintf("/sys/class/net/%s/bridge", bridge);
     if (!strchr(bridge, '/') && strlen(bridge) < IFNAMSIZ && access(path, F_OK) == 0)

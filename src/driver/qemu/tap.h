@@ -5,8 +5,8 @@
 
 #include "base/err.h"
 
-/* May we, and is the bridge there? ERR_UNSUPPORTED when we are not root, ERR_BAD_CONFIG when there
- * is no such bridge. */
+/* May we (CAP_NET_ADMIN is all that it takes), and is the bridge there? ERR_UNSUPPORTED when we may
+ * not, ERR_BAD_CONFIG when there is no such bridge. */
 int tap_check(const char *bridge, struct err *e) MUST_CHECK;
 
 /* A new tap on the bridge, up; ifname NULL lets the kernel number it. *ret_fd is owned by the
