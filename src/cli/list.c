@@ -312,6 +312,36 @@ static void add_config(const char *config, struct str *to)
     }
 }
 
+static void add_figures(const json_t *one, const char *name, struct str *to)
+{
+    const char *device = json_get_string(one, str_eq(name, "disk ") ? "vdev" : "mac", "");
+    const char *key;
+    json_t *value;
+
+    str_addf(to, "    %s", name);
+    str_add_escaped(to, device, strlen(device));
+    json_object_foreach((json_t *)one, key, value)
+    {
+        if (json_is_integer(value))
+            str_addf(to, " %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
+    }
+    str_addc(to, '\n');
+}
+
+/* What it has used since it was built, a device a line. */
+static void add_counters(const json_t *counters, struct str *to)
+{
+    const json_t *one;
+    size_t i;
+
+    str_addf(to, "counters:\n    cpu_seconds=%.1f host_memory_kib=%jd balloon_kib=%jd\n",
+             json_number_value(json_object_get(counters, "cpu_seconds")),
+             (intmax_t)json_get_int(counters, "host_memory_kib", 0),
+             (intmax_t)json_get_int(counters, "balloon_kib", 0));
+    json_array_foreach(json_object_get(counters, "disks"), i, one) add_figures(one, "disk ", to);
+    json_array_foreach(json_object_get(counters, "nics"), i, one) add_figures(one, "vif ", to);
+}
+
 int run_show(struct command *cmd, struct err *e)
 {
     AUTO_JSON json_t *args = json_object();
@@ -326,8 +356,12 @@ int run_show(struct command *cmd, struct err *e)
     if (cmd->format == PRINT_JSON)
         return print_json(domain, e);
     AUTO_JSON json_t *config = json_incref(json_object_get(domain, "config"));
+    AUTO_JSON json_t *counters = json_incref(json_object_get(domain, "counters"));
     json_object_del(domain, "config");
+    json_object_del(domain, "counters");
     print_fields(domain, &text);
+    if (json_is_object(counters))
+        add_counters(counters, &text);
     if (json_is_string(config))
         add_config(json_string_value(config), &text);
     return print_out(&text, e);

@@ -15,7 +15,7 @@
 #include "core/view.h"
 #include "daemon/daemon.h"
 
-enum { EVENTS_MAX = 1000, JOBS_MAX = 200 };
+enum { EVENTS_MAX = 1000, JOBS_MAX = 200, COUNTERS_WAIT_MS = 200 };
 
 static json_t *listed(struct daemon *d, const struct request *r, const struct domain *dom)
 {
@@ -82,7 +82,7 @@ void call_list(struct daemon *d, struct request *r)
         fresh_wait(d, r, list_fresh);
 }
 
-static void show_fresh(struct daemon *d, struct request *r)
+static void show_counted(struct daemon *d, struct request *r)
 {
     struct domain *dom = calls_domain(d, r);
 
@@ -91,7 +91,19 @@ static void show_fresh(struct daemon *d, struct request *r)
     /* A config may hold a VNC password: it is shown to those who may read the socket as operators.
      */
     bool config = !r->client || client_role(r->client) >= ROLE_OPERATOR;
-    request_return(r, view_domain(&d->engine, dom, config));
+    json_t *json = view_domain(&d->engine, dom, config);
+    json_object_set_new(json, "counters", stats_counters(d, dom));
+    request_return(r, json);
+}
+
+static void show_fresh(struct daemon *d, struct request *r)
+{
+    struct domain *dom = calls_domain(d, r);
+
+    if (dom && dom->seen && d->engine.driver->stats_all)
+        stats_wait(d, r, COUNTERS_WAIT_MS, show_counted);
+    else if (dom)
+        show_counted(d, r);
 }
 
 void call_show(struct daemon *d, struct request *r)

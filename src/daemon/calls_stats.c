@@ -26,6 +26,7 @@ struct stats {
 
 struct stats_wait {
     struct list link;
+    fresh_fn *answer;
     struct daemon *daemon;
     struct request *request;
     uv_timer_t timer;
@@ -146,8 +147,7 @@ static json_t *domain_json(const struct daemon *d, const struct domain *dom)
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         json_array_append_new(wanted, json_string(fields[i]));
     json_t *json = view_fields(&d->engine, dom, wanted);
-    const struct domain_stats *s = counters_of(d->stats, dom);
-    json_object_set_new(json, "counters", s ? counters_json(s) : json_null());
+    json_object_set_new(json, "counters", stats_counters(d, dom));
     return json;
 }
 
@@ -202,7 +202,7 @@ static void freed(uv_handle_t *handle)
 static void finish(struct stats_wait *w)
 {
     list_remove(&w->link);
-    answer(w->daemon, w->request);
+    w->answer(w->daemon, w->request);
     uv_close((uv_handle_t *)&w->timer, freed);
 }
 
@@ -233,6 +233,30 @@ void stats_arrived(void *arg, struct domain_counters *list, size_t count, int64_
         finish(w);
 }
 
+void stats_wait(struct daemon *d, struct request *r, int64_t ms, fresh_fn *then)
+{
+    if (fresh(d->stats)) {
+        then(d, r);
+        return;
+    }
+    struct stats_wait *w = x_calloc(1, sizeof *w);
+    w->daemon = d;
+    w->request = r;
+    w->answer = then;
+    w->timer.data = w;
+    list_append(&d->stats->waiting, &w->link);
+    uv_timer_init(d->loop, &w->timer);
+    uv_timer_start(&w->timer, on_late, (uint64_t)ms, 0);
+    observer_stats(d->observer);
+}
+
+json_t *stats_counters(const struct daemon *d, const struct domain *dom)
+{
+    const struct domain_stats *s = counters_of(d->stats, dom);
+
+    return s ? counters_json(s) : json_null();
+}
+
 void call_stats(struct daemon *d, struct request *r)
 {
     struct err e;
@@ -243,16 +267,5 @@ void call_stats(struct daemon *d, struct request *r)
         request_fail(r, &e, NULL);
         return;
     }
-    if (fresh(d->stats)) {
-        answer(d, r);
-        return;
-    }
-    struct stats_wait *w = x_calloc(1, sizeof *w);
-    w->daemon = d;
-    w->request = r;
-    w->timer.data = w;
-    list_append(&d->stats->waiting, &w->link);
-    uv_timer_init(d->loop, &w->timer);
-    uv_timer_start(&w->timer, on_late, STATS_WAIT_MS, 0);
-    observer_stats(d->observer);
+    stats_wait(d, r, STATS_WAIT_MS, answer);
 }

@@ -37,6 +37,11 @@ observer_stats_fn stats_arrived;
 /* Before the loop runs, and after it. */
 void stats_open(struct daemon *d);
 void stats_close(struct daemon *d);
+/* Runs then(d, r) once the counters are not older than a quarter of a second: at once, after the
+ * next look, or ms from now with what is known. */
+void stats_wait(struct daemon *d, struct request *r, int64_t ms, fresh_fn *then);
+/* What the domain uses, as of the newest look; null when that is not known. New reference. */
+json_t *stats_counters(const struct daemon *d, const struct domain *dom);
 
 /* calls.c: finds the row of the call, checks role and arguments, runs it. */
 void calls_dispatch(void *daemon, struct request *r, const char *name);

@@ -175,6 +175,9 @@ in_guest()
     sees web1 disk 'disk vda 3145728 bytes rw, .*'
     stored web1 "disk=[\"vdev=xvdb,format=raw,access=rw,target=$place/b.img\"]"
     field web1 config | grep -qxF '# kept'
+    field web1 counters |
+        jq -e '.disks[0].vdev == "xvdb" and .disks[0].read_ops > 0 and .balloon_kib == 98304'
+    reeve show web1 | grep -q 'disk xvdb read_bytes='
     refused 4 block-attach web1 b.img,raw,xvdb
     refused 2 block-attach web1 b.img,raw,xvdz9
     refused 2 block-attach web1 no-such.img,raw,xvdc
