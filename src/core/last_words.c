@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { LINES = 24, BYTES = 2400 };
+enum { LINES = 60, BYTES = 4096 };
 
 bool last_words_of(enum reason end)
 {

@@ -10,7 +10,7 @@
 /* True for ends before which a guest may have said why. */
 bool last_words_of(enum reason end);
 
-/* The last lines of a console's log, at most 24 of them and 2400 bytes, escaped, with " | " between
+/* The last lines of a console's log, at most 60 of them and 4096 bytes, escaped, with " | " between
  * them; owned by the caller. NULL when there is none. Reads a few KiB of a local file. */
 char *last_words(const char *console_path);
 

@@ -454,7 +454,7 @@ static void test_last_words_are_kept_with_a_crash(void **state)
     for (;;) {
         AUTO_JSON json_t *answer = bench_call(b, "log", "%s", "{\"domain\":\"web1\"}");
         AUTO_FREE char *text = json_dumps(answer, JSON_COMPACT);
-        if (strstr(text, "the last on its console: line 977 | ") &&
+        if (strstr(text, "the last on its console: line 941 | ") &&
             strstr(text, "line 999 | Kernel panic \\\\x1b[31m\""))
             break;
         if (bench_now_ms() > deadline)
