@@ -48,7 +48,8 @@ struct client {
     bool ending;      /* closes once all is sent */
     bool reading;
     bool subscribed;
-    bool holding; /* a replay is being read: events wait in `held` */
+    bool holding;      /* a replay is being read: events wait in `held` */
+    uint64_t replayed; /* the last row of the replay: what is told of it later, it has had */
     struct list held;
     struct peer peer;
     enum role role;
@@ -622,6 +623,7 @@ void client_subscribe(struct client *c, bool hold)
 {
     c->subscribed = true;
     c->holding = hold;
+    c->replayed = 0;
 }
 
 /* A subscriber that does not read costs memory for every event: past the bound it is dropped. */
@@ -658,6 +660,7 @@ void client_event(struct client *c, const char *kind, uint64_t seq, json_t *data
 void client_release(struct client *c, uint64_t seq)
 {
     c->holding = false;
+    c->replayed = seq;
     LIST_EACH (&c->held, held, struct held, link) {
         if (!c->closing && (held->seq == 0 || held->seq > seq))
             send_or_drop(c, held->line, strlen(held->line));
@@ -678,7 +681,7 @@ void server_event(struct server *s, const char *kind, uint64_t seq, json_t *data
             held->seq = seq;
             held->line = x_strdup(line);
             list_append(&c->held, &held->link);
-        } else if (c->subscribed) {
+        } else if (c->subscribed && (seq == 0 || seq > c->replayed)) {
             send_or_drop(c, line, len);
         }
     }
