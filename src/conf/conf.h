@@ -41,8 +41,8 @@ struct conf_host {
 };
 
 enum conf_machine { CONF_MACHINE_PC, CONF_MACHINE_Q35, CONF_MACHINE_MICROVM };
+enum conf_memory { CONF_MEMORY_RAM, CONF_MEMORY_FILE };
 enum conf_accel { CONF_ACCEL_AUTO, CONF_ACCEL_KVM, CONF_ACCEL_TCG };
-enum conf_memory { CONF_MEMORY_DEFAULT, CONF_MEMORY_FILE };
 
 /* One disk (xl-disk-configuration(5)). */
 enum conf_format { CONF_RAW, CONF_QCOW2, CONF_QCOW, CONF_VHD, CONF_QED };
@@ -114,6 +114,7 @@ struct conf {
     /* reeve_ keys */
     enum conf_machine machine;       /* reeve_machine = "pc" | "q35" | "microvm" */
     enum conf_accel accel;           /* reeve_accel = "auto" | "kvm" | "tcg" */
+    enum conf_memory memory;         /* reeve_memory = "ram" | "file" */
     bool autostart;                  /* reeve_autostart */
     bool watchdog;                   /* reeve_watchdog */
     struct conf_strings disk_create; /* reeve_disk_create, as written; read into disks */

@@ -47,6 +47,12 @@ static const struct keys_word_row machines[] = {
     {0},
 };
 
+static const struct keys_word_row memories[] = {
+    {"ram",  CONF_MEMORY_RAM},
+    {"file", CONF_MEMORY_FILE},
+    {0},
+};
+
 static const struct keys_word_row accels[] = {
     {"auto", CONF_ACCEL_AUTO},
     {"kvm",  CONF_ACCEL_KVM},
@@ -129,6 +135,10 @@ static const struct key rows[] = {
      .help = "Machine that QEMU is"},
     {"reeve_accel", &keys_word, KEYS_AT(accel), .words = accels, .def = "auto", .acts = KEYS_NOT_ON_XEN,
      .help = "How QEMU runs the guest's code; auto is KVM where it is proved to work, else TCG"},
+    {"reeve_memory", &keys_word, KEYS_AT(memory), .words = memories, .def = "ram", .acts = KEYS_NOT_ON_XEN,
+     .help = "Where the guest's memory is: ram, or file, a file on disk beside the domain's image, by "
+             "which suspend and resume take an instant (reeve(1) says what it costs); on null it "
+             "changes nothing"},
     {"reeve_disk_create", &keys_disk_create, KEYS_AT(disk_create), .acts = KEYS_NOT_ON_XEN,
      .example = "['xvda=20G']",
      .help = "Sizes of disks that a start makes, empty, when their files are missing: VDEV=SIZE, in "

@@ -17,6 +17,7 @@ enum { SERIALS_MAX = 4 }; /* ports that a PC has */
 _Static_assert(sizeof(enum conf_type) == sizeof(unsigned), "words are stored as unsigned");
 _Static_assert(sizeof(enum conf_action) == sizeof(unsigned), "words are stored as unsigned");
 _Static_assert(sizeof(enum conf_machine) == sizeof(unsigned), "words are stored as unsigned");
+_Static_assert(sizeof(enum conf_memory) == sizeof(unsigned), "words are stored as unsigned");
 _Static_assert(sizeof(enum conf_accel) == sizeof(unsigned), "words are stored as unsigned");
 
 static struct place place_of(const struct keys_context *c, const struct value *v)

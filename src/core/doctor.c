@@ -19,7 +19,8 @@ struct patient {
     char name[IDENT_NAME_MAX + 1];
     char *image; /* owned; NULL when it has none */
     bool spent;  /* its image is known as spent */
-    bool busy;   /* a job works on it: its files are in motion */
+    bool lives;
+    bool busy; /* a job works on it: its files are in motion */
 };
 
 struct doctor {
@@ -80,6 +81,7 @@ struct doctor *doctor_new(struct engine *g)
         str_copy(p->uuid, sizeof p->uuid, d->r->uuid);
         str_copy(p->name, sizeof p->name, d->r->name);
         p->image = x_strdup(d->r->image.path);
+        p->lives = d->seen;
         p->spent = d->r->broken == REASON_IMAGE_SPENT;
         p->busy = d->job != NULL;
     }
@@ -110,8 +112,12 @@ static void examine_image(struct doctor *doc, const struct patient *p)
 
     if (!p->image || p->busy || p->spent)
         return;
+    AUTO_FREE char *memory = image_memory_path(p->image);
+    AUTO_CLOSE int memory_fd = -1;
     if (image_reader_open(p->image, NULL, &reader, &e) < 0 ||
-        image_reader_verify(reader, &op, &e) < 0)
+        image_reader_verify(reader, &op, &e) < 0 ||
+        (image_reader_header(reader)->memory_file.bound &&
+         image_memory_open(memory, &image_reader_header(reader)->memory_file, &memory_fd, &e) < 0))
         find(doc, "the suspended state of %s cannot be used: %s", p->name, e.msg);
     image_reader_free(reader);
 }
@@ -131,6 +137,8 @@ static void examine_file(struct doctor *doc, const struct patient *p, const char
     AUTO_FREE char *path = x_asprintf("%s/%s", dir, file);
     AUTO_FREE char *spent = p && p->image ? x_asprintf("%s.spent", p->image) : NULL;
 
+    if (p && (p->image || p->lives) && str_eq(file, "memory.ram"))
+        return;
     if (p && (p->busy || str_eq(path, p->image) || (p->spent && str_eq(path, spent))))
         return;
     if (strstr(file, ".discarded-"))

@@ -65,10 +65,13 @@ struct observation {
     char vnc[OBSERVATION_VNC_MAX]; /* path of the VNC socket; "" for none */
 };
 
-/* A guest's memory where it is not in the driver's stream (restore, after save_apart). */
+/* A guest's memory where it is not the driver's own matter. */
 struct guest_memory {
-    /* Writes all of it to fd, which has `bytes` bytes and reads as zeros. Called once, before the
-     * stream is read; fd stays the driver's. */
+    int file_fd; /* the file that it is to be, of max_memory_kib rounded up to 8 KiB, borrowed; -1:
+                    memory that the driver makes */
+    bool apart;  /* restore: it is not in the stream (save_apart) but in the file, or: */
+    /* NULL, or writes all of it to fd, which has `bytes` bytes and reads as zeros. Called once,
+     * before the stream is read; fd stays the driver's. */
     int (*fill)(void *arg, int fd, uint64_t bytes, const struct op *op, struct err *e);
     void *arg;
 };
@@ -81,7 +84,7 @@ struct create_args {
     const char *const *macs; /* one for each conf->vifs */
     struct fs_user user;     /* who asked: paths in conf are opened with these rights */
     const char *platform;    /* restore: what `platform` gave when it was saved; else NULL */
-    const struct guest_memory *memory; /* restore: NULL when all is in the stream */
+    const struct guest_memory *memory; /* NULL: the driver makes it, and all is in the stream */
 };
 
 /* A device that comes or goes while the domain lives. It is known by its name: a disk by its vdev,
@@ -146,6 +149,7 @@ struct driver {
     bool builds_anew;  /* reset and reboot give the domain another id and another console */
     bool lists_others; /* `list` has the host's domains, also those that other tools made */
     bool saves_paused; /* save works on a paused domain and the image remembers it */
+    bool file_memory;  /* a guest's memory can be a file (guest_memory.file_fd) */
 
     /* Can it work on this host? Sets ERR_DRIVER_UNAVAILABLE and says what is missing. */
     int (*probe)(const struct driver_options *options, struct err *e);

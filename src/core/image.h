@@ -28,6 +28,16 @@ struct image_disk {
     bool read_only;           /* not compared */
 };
 
+/* The file that holds the guest's memory, beside a managed image, as it was when it was durable.
+ * There is no checksum of its pages: it is known again by these. */
+struct image_memory_file {
+    bool bound; /* there is one */
+    uint64_t size_bytes;
+    uint64_t inode;
+    uint64_t generation; /* of the inode, where the filesystem has it; else 0 */
+    int64_t mtime_ns;
+};
+
 /* The header's content. All strings owned. */
 struct image_header {
     char *driver;
@@ -45,6 +55,7 @@ struct image_header {
     bool was_paused;
     struct image_disk *disks;
     size_t disk_count;
+    struct image_memory_file memory_file; /* from the index, as the disks are */
 };
 void image_header_finish(struct image_header *h);
 
@@ -76,6 +87,8 @@ int image_writer_stream(struct image_writer *w, int stream_fd, const struct op *
  * moved). Once, after the header. */
 int image_writer_memory(struct image_writer *w, int fd, uint64_t bytes, const struct op *op,
                         struct err *e) MUST_CHECK;
+/* The memory is in a file beside the image. */
+void image_writer_bind(struct image_writer *w, const struct image_memory_file *file);
 /* Disks as they are now that the guest stands still (kept in the index, after the stream; without
  * this call it has those of the header). */
 int image_writer_disks(struct image_writer *w, const struct image_disk *disks, size_t count,
@@ -118,6 +131,19 @@ void image_disk_finish(struct image_disk *d);
 /* Compares the header's disks with what is there now: ERR_DISK_CHANGED names the first that
  * differs and how. */
 int image_disks_check(const struct image_header *h, struct err *e) MUST_CHECK;
+
+/* image_memory.c: the file of a guest's memory. Its name beside the managed image at image_path;
+ * owned by the caller. */
+char *image_memory_path(const char *image_path);
+/* Makes it anew, with all its space allocated (a guest that wrote to a full disk would die).
+ * ERR_NO_SPACE; ERR_FAILED, also when the filesystem cannot allocate. Nothing is left on failure.
+ * *ret_fd is owned by the caller. */
+int image_memory_make(const char *path, uint64_t bytes, int *ret_fd, struct err *e) MUST_CHECK;
+/* What it is now. */
+int image_memory_look(int fd, struct image_memory_file *ret, struct err *e) MUST_CHECK;
+/* Opens it for reading and writing. ERR_DAMAGED when it is missing, or not as `was` says. */
+int image_memory_open(const char *path, const struct image_memory_file *was, int *ret_fd,
+                      struct err *e) MUST_CHECK;
 
 /* path renamed to path.spent, and the folder synced: from here the image is never loaded
  * unattended. */

@@ -144,9 +144,12 @@ static inline struct image_entry image_entry_get(const unsigned char bytes[IMAGE
 int image_header_encode(const struct image_header *h, struct str *to, struct err *e) MUST_CHECK;
 int image_header_decode(const char *text, size_t len, struct image_header *h,
                         struct err *e) MUST_CHECK;
-int image_disks_encode(const struct image_disk *disks, size_t count, struct str *to,
+/* The disks as they stand in the index; a new reference, or NULL. */
+json_t *image_disks_json(const struct image_disk *disks, size_t count, struct err *e);
+int image_index_encode(json_t *disks, const struct image_memory_file *file, struct str *to,
                        struct err *e) MUST_CHECK;
-int image_disks_decode(const char *text, size_t len, struct image_disk **ret, size_t *ret_count,
+/* Fills h's disks and memory_file. */
+int image_index_decode(const char *text, size_t len, struct image_header *h,
                        struct err *e) MUST_CHECK;
 
 /* image_disk.c: "a folder", "a FIFO", ... for messages. */

@@ -129,14 +129,33 @@ int image_header_encode(const struct image_header *h, struct str *to, struct err
     return add_bounded(to, json, IMAGE_HEADER_MAX, "a header", e);
 }
 
-int image_disks_encode(const struct image_disk *disks, size_t count, struct str *to, struct err *e)
+json_t *image_disks_json(const struct image_disk *disks, size_t count, struct err *e)
+{
+    for (size_t i = 0; i < count; i++)
+        if (check_utf8("path of a disk", disks[i].path, e) < 0)
+            return NULL;
+    return disks_json(disks, count);
+}
+
+static json_t *memory_file_json(const struct image_memory_file *file)
+{
+    json_t *json = json_object();
+
+    json_set_int(json, "size_bytes", (int64_t)file->size_bytes);
+    set_hash(json, "inode", file->inode);
+    set_hash(json, "generation", file->generation);
+    json_set_int(json, "mtime_ns", file->mtime_ns);
+    return json;
+}
+
+int image_index_encode(json_t *disks, const struct image_memory_file *file, struct str *to,
+                       struct err *e)
 {
     AUTO_JSON json_t *json = json_object();
 
-    for (size_t i = 0; i < count; i++)
-        if (check_utf8("path of a disk", disks[i].path, e) < 0)
-            return -1;
-    json_object_set_new(json, "disks", disks_json(disks, count));
+    json_object_set(json, "disks", disks);
+    if (file->bound)
+        json_object_set_new(json, "memory_file", memory_file_json(file));
     return add_bounded(to, json, IMAGE_DISKS_MAX, "a list of disks", e);
 }
 
@@ -245,14 +264,8 @@ static int fill_disk(const json_t *json, struct image_disk *d, struct err *e)
     return 0;
 }
 
-int image_disks_decode(const char *text, size_t len, struct image_disk **ret, size_t *ret_count,
-                       struct err *e)
+static int fill_disks(const json_t *list, struct image_header *h, struct err *e)
 {
-    AUTO_JSON json_t *json = parse(text, len, "list of disks", e);
-
-    if (!json)
-        return -1;
-    const json_t *list = json_object_get(json, "disks");
     if (!json_is_array(list))
         return bad(e, "index", "disks");
     size_t count = json_array_size(list);
@@ -263,9 +276,32 @@ int image_disks_decode(const char *text, size_t len, struct image_disk **ret, si
             return -1;
         }
     }
-    *ret = disks;
-    *ret_count = count;
+    h->disks = disks;
+    h->disk_count = count;
     return 0;
+}
+
+static int fill_memory_file(const json_t *json, struct image_memory_file *file, struct err *e)
+{
+    const json_t *mtime = json_object_get(json, "mtime_ns");
+
+    if (!json)
+        return 0;
+    file->bound = true;
+    file->mtime_ns = json_integer_value(mtime);
+    if (!json_is_integer(mtime) || !get_count(json, "size_bytes", INT64_MAX, &file->size_bytes) ||
+        !get_hash(json, "inode", &file->inode) || !get_hash(json, "generation", &file->generation))
+        return bad(e, "index", "memory_file");
+    return 0;
+}
+
+int image_index_decode(const char *text, size_t len, struct image_header *h, struct err *e)
+{
+    AUTO_JSON json_t *json = parse(text, len, "list of disks", e);
+
+    if (!json || fill_memory_file(json_object_get(json, "memory_file"), &h->memory_file, e) < 0)
+        return -1;
+    return fill_disks(json_object_get(json, "disks"), h, e);
 }
 
 json_t *image_header_json(const struct image_header *h, uint64_t size_bytes)

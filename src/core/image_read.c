@@ -286,8 +286,8 @@ static int read_all_but_chunks(struct image_reader *r, struct err *e)
     if (check_entries(r, e) < 0)
         return -1;
     if (image_header_decode(header, header_len, &r->header, e) < 0 ||
-        image_disks_decode((const char *)r->index + IMAGE_FRAME_LEN, r->disks_len, &r->header.disks,
-                           &r->header.disk_count, e) < 0)
+        image_index_decode((const char *)r->index + IMAGE_FRAME_LEN, r->disks_len, &r->header, e) <
+            0)
         return damaged(r, e);
     return 0;
 }

@@ -46,7 +46,8 @@ struct image_writer {
     uint32_t chunk_count;
     XXH3_state_t *sum;  /* owned; of the whole */
     struct str entries; /* of the index, encoded */
-    struct str disks;   /* JSON */
+    json_t *disks;      /* owned; as in the index */
+    struct image_memory_file memory_file;
 };
 
 static const char *temporary_name(const struct image_writer *w)
@@ -488,8 +489,14 @@ int image_writer_memory(struct image_writer *w, int fd, uint64_t bytes, const st
 int image_writer_disks(struct image_writer *w, const struct image_disk *disks, size_t count,
                        struct err *e)
 {
-    str_finish(&w->disks);
-    return image_disks_encode(disks, count, &w->disks, e) < 0 ? failed(w, e) : 0;
+    json_decref(w->disks);
+    w->disks = image_disks_json(disks, count, e);
+    return w->disks ? 0 : failed(w, e);
+}
+
+void image_writer_bind(struct image_writer *w, const struct image_memory_file *file)
+{
+    w->memory_file = *file;
 }
 
 static int append_index(struct image_writer *w, struct err *e)
@@ -497,11 +504,13 @@ static int append_index(struct image_writer *w, struct err *e)
     unsigned char head[IMAGE_FRAME_LEN];
     AUTO_STR struct str rest = {0};
 
-    str_addn(&rest, w->disks.data, w->disks.len);
+    if (image_index_encode(w->disks, &w->memory_file, &rest, e) < 0)
+        return failed(w, e);
+    size_t json_len = rest.len;
     str_addn(&rest, w->entries.data, w->entries.len);
     image_frame_put(head, &(struct image_frame){
                               .kind = {'i', 'n', 'd', 'x'},
-                              .stored = (uint32_t)w->disks.len,
+                              .stored = (uint32_t)json_len,
                               .raw = w->chunk_count,
                               .sum = XXH3_64bits(rest.data, rest.len)
     });
@@ -585,7 +594,7 @@ void image_writer_free(struct image_writer *w)
     mem_cleanup_close(&w->dirfd);
     XXH3_freeState(w->sum);
     str_finish(&w->entries);
-    str_finish(&w->disks);
+    json_decref(w->disks);
     free(w->temporary);
     free(w->dir);
     free(w->path);

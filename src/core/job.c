@@ -404,6 +404,7 @@ static void *thread_main(void *arg)
         j->thread_result = j->kind->run(j, &j->thread_err);
     if (j->gone && (j->thread_result == 0 || j->changed))
         forget(j);
+    guest_memory_drop(j);
     post_send(j->engine->post, thread_ended, j);
     return NULL;
 }

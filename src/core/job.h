@@ -60,6 +60,20 @@ int saving_suspend(struct job *j, struct err *e) MUST_CHECK;
 int saving_resume(struct job *j, struct err *e) MUST_CHECK;
 int saving_restore(struct job *j, struct err *e) MUST_CHECK;
 
+/* guest_memory.c. The file of a domain's memory; owned by the caller. */
+char *guest_memory_path(const struct engine *g, const char *uuid);
+/* For the domain that is to be built from j->conf: makes the file when the config wants one, else
+ * removes one of before. *ret_fd is owned by the caller; -1: there is none. Errors as of
+ * image_memory_make. */
+int guest_memory_make(struct job *j, int *ret_fd, struct err *e) MUST_CHECK;
+/* At a job's end: removes it when the domain neither lives nor has an image. A failure is a
+ * warning. */
+void guest_memory_drop(struct job *j);
+/* Writes to disk what the guest, which may run, has changed in the file. Blocks on the disk. */
+int guest_memory_write_back(struct job *j, int fd, struct err *e) MUST_CHECK;
+/* fd is that file. */
+bool guest_memory_is(const struct job *j, int fd);
+
 /* resources.c */
 int resources_rename(struct job *j, struct err *e) MUST_CHECK;
 int resources_mem_set(struct job *j, struct err *e) MUST_CHECK;

@@ -133,6 +133,17 @@ static void remove_empty_folder(const struct cut *c)
     (void)rmdir(dir);
 }
 
+/* The file of its memory, when the image is without. */
+static bool memory_is_there(const struct cut *c, const struct image_reader *reader)
+{
+    AUTO_FREE char *path = image_memory_path(c->path);
+    AUTO_CLOSE int fd = -1;
+    const struct image_memory_file *file = &image_reader_header(reader)->memory_file;
+    struct err e;
+
+    return !file->bound || image_memory_open(path, file, &fd, &e) == 0;
+}
+
 /* The image is whole and the guest did not survive: the image is what is left of it. */
 static bool take_image(struct cut *c)
 {
@@ -144,7 +155,7 @@ static bool take_image(struct cut *c)
 
     if (!str_eq(c->path, managed) || image_reader_open(c->path, &self, &reader, &e) < 0)
         return false;
-    bool whole = image_reader_verify(reader, &op, &e) == 0;
+    bool whole = image_reader_verify(reader, &op, &e) == 0 && memory_is_there(c, reader);
     if (whole) {
         const struct image_header *h = image_reader_header(reader);
         struct image_record *image = &c->d->r->image;
@@ -375,6 +386,10 @@ static void cut_setting_aside(struct cut *c)
 
     if (exists(there) && image_set_aside(there, &kept, &e) < 0)
         log_error("%s: %s", c->job->name, e.msg);
+    AUTO_FREE char *memory = image_memory_path(c->path);
+    AUTO_FREE char *memory_kept = NULL;
+    if (exists(memory) && image_set_aside(memory, &memory_kept, &e) < 0)
+        log_error("%s: %s", c->job->name, e.msg);
 }
 
 /* mem-set, vcpu-set, attach, detach: the guest has it and the record is to have it, or neither. */
@@ -537,6 +552,27 @@ static void sweep_images(struct engine *g, const struct domain *d)
     (void)rmdir(dir); /* only when it is empty */
 }
 
+/* Files of guests' memory whose guests are gone, with the host or behind our back; also of domains
+ * that there are not any more. */
+static void sweep_memory(struct engine *g)
+{
+    AUTO_FREE char *path = x_asprintf("%s/images", g->state_dir);
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    struct err e;
+
+    while (dir && (entry = readdir(dir))) {
+        const struct domain *d = engine_by_uuid(g, entry->d_name);
+        AUTO_FREE char *memory = guest_memory_path(g, entry->d_name);
+        if (entry->d_name[0] == '.' || (d && (d->seen || d->r->image.path)) || !exists(memory))
+            continue;
+        if (image_remove(memory, &e) < 0)
+            log_error("%s", e.msg);
+    }
+    if (dir)
+        closedir(dir);
+}
+
 void recover_all(struct engine *g, const struct store_contents *contents)
 {
     cores_sweep(g->state_dir);
@@ -555,4 +591,5 @@ void recover_all(struct engine *g, const struct store_contents *contents)
         else if (!d->job)
             reconcile(g, d);
     }
+    sweep_memory(g);
 }

@@ -189,6 +189,7 @@ struct saved {
     int memory_fd; /* owned; -1: the memory is in the stream */
     uint64_t memory_bytes;
     int64_t stopped_ms; /* since when the guest stands still (monotonic) */
+    bool in_place;      /* memory_fd is the file that stays, and is bound to the image */
 };
 
 /* The driver's part. A checkpoint is taken while the guest runs, where the driver can; else the
@@ -213,6 +214,19 @@ static int save_state(struct job *j, int fd, struct saved *ret, struct err *e)
     return driver->save(h, &ref, fd, &j->op, e);
 }
 
+/* The memory is in a file that stays: it is made durable and known again by what it is now. */
+static int bind_memory(struct image_writer *w, int fd, struct err *e)
+{
+    struct image_memory_file file;
+
+    if (fsync(fd) < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot sync the file of the guest's memory");
+    if (image_memory_look(fd, &file, e) < 0)
+        return -1;
+    image_writer_bind(w, &file);
+    return 0;
+}
+
 /* What is read while the guest stands still: its memory, unless the stream has it, and its disks.
  */
 static int write_rest(struct job *j, struct image_writer *w, const struct saved *saved,
@@ -222,7 +236,9 @@ static int write_rest(struct job *j, struct image_writer *w, const struct saved 
     size_t count = 0;
     int result = 0;
 
-    if (saved->memory_fd >= 0)
+    if (saved->in_place)
+        result = bind_memory(w, saved->memory_fd, e);
+    else if (saved->memory_fd >= 0)
         result = image_writer_memory(w, saved->memory_fd, saved->memory_bytes, &j->op, e);
     if (result == 0)
         result = op_check(&j->op, e);
@@ -259,7 +275,8 @@ static int finish_checkpoint(struct job *j, struct image_writer *w, const struct
 
 /* Until the image is durable under its name. On failure the guest is as it was and there is no
  * new file; on success it stands still, after a checkpoint it goes on. */
-static int write_image(struct job *j, struct image_writer *w, uint64_t *ret_size, struct err *e)
+static int write_image(struct job *j, struct image_writer *w, bool in_place, uint64_t *ret_size,
+                       struct err *e)
 {
     struct pump pump = {.job = j, .writer = w};
     struct saved saved;
@@ -274,6 +291,7 @@ static int write_image(struct job *j, struct image_writer *w, uint64_t *ret_size
     int result = pump_finish(&pump, done, e);
     if (done < 0)
         return -1;
+    saved.in_place = in_place && guest_memory_is(j, memory_fd);
     if (result < 0 || write_rest(j, w, &saved, e) < 0)
         return guest_goes_on(j, e);
     job_phase(j, "syncing");
@@ -299,13 +317,27 @@ static int take_back(struct job *j, const char *path, const struct fs_user *user
     return -1;
 }
 
-static int open_writer(struct job *j, const char *path, const struct fs_user *user,
+/* Of a domain whose memory is a file, a suspend leaves it there: what the guest has changed in it
+ * is written now, while it runs. *ret_in_place: it is so. */
+static int write_back_memory(struct job *j, bool *ret_in_place, struct err *e)
+{
+    AUTO_FREE char *path = guest_memory_path(j->engine, j->r->uuid);
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    *ret_in_place = fd >= 0;
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_errno(e, ERR_FAILED, errno, "cannot open %s", path);
+    job_phase(j, "writing back");
+    return guest_memory_write_back(j, fd, e);
+}
+
+static int open_writer(struct job *j, const char *path, const struct fs_user *user, bool in_place,
                        struct image_writer **ret, struct err *e)
 {
-    uint64_t need = j->obs.memory_kib * 1024 + SPACE_SLACK;
+    uint64_t memory = in_place ? 0 : j->obs.memory_kib * 1024;
 
-    atomic_store(&j->total_bytes, j->obs.memory_kib * 1024);
-    return image_writer_open(path, user, need, ret, e);
+    atomic_store(&j->total_bytes, memory);
+    return image_writer_open(path, user, memory + SPACE_SLACK, ret, e);
 }
 
 /* The guest has been saved; its end. When it cannot be ended the image is still whole and the
@@ -319,48 +351,6 @@ static int let_go(struct job *j, struct err *e)
     if (fault_point("save.committed", e) < 0)
         return -1;
     return j->engine->driver->destroy(j->engine->handle, &ref, &op, e);
-}
-
-/* Writes the image to path and notes it in the record as `note` says, durable, with the guest gone;
- * or nothing has changed. */
-static int save_and_let_go(struct job *j, const char *path, const struct fs_user *user,
-                           void (*note)(struct job *, const char *, uint64_t), struct err *e)
-{
-    struct image_writer *w = NULL;
-    uint64_t size = 0;
-
-    if (steps_conf(j, record_live_config(j->r), e) < 0 || open_writer(j, path, user, &w, e) < 0)
-        return -1;
-    AUTO_FREE char *paths = x_asprintf("%s\n%s", image_writer_temporary(w), path);
-    j->r->state = j->obs.state == OBS_PAUSED ? ST_PAUSED : ST_RUNNING;
-    int result = job_commit(j, j->args.checkpoint ? "checkpointing" : "saving", paths, e);
-    if (result == 0)
-        result = fault_point("save.intent", e);
-    if (result == 0)
-        result = write_image(j, w, &size, e);
-    image_writer_free(w);
-    if (result < 0)
-        return -1;
-    if (j->args.checkpoint)
-        return 0;
-    if (fault_point("save.renamed", e) < 0)
-        return take_back(j, path, user, e);
-    bool seen = j->seen, gone = j->gone;
-    struct record *before = record_copy(j->r);
-    note(j, path, size);
-    if (job_commit(j, "letting-go", path, e) < 0) {
-        record_free(j->r);
-        j->r = before;
-        j->seen = seen;
-        j->gone = gone;
-        return take_back(j, path, user, e);
-    }
-    record_free(before);
-    j->changed = true;
-    if (let_go(j, e) == 0)
-        return 0;
-    j->gone = false; /* what is left of it needs its record until it can be ended */
-    return -1;
 }
 
 static void note_saved_file(struct job *j, const char *path, uint64_t size)
@@ -388,6 +378,51 @@ static void note_image(struct job *j, const char *path, uint64_t size)
     image->saved_at_ms = clock_wall_ms();
     image->was_paused = paused;
     str_copy(image->driver, sizeof image->driver, j->engine->driver->name);
+}
+
+/* Writes the image to path and notes it in the record as `note` says, durable, with the guest gone;
+ * or nothing has changed. */
+static int save_and_let_go(struct job *j, const char *path, const struct fs_user *user,
+                           void (*note)(struct job *, const char *, uint64_t), struct err *e)
+{
+    struct image_writer *w = NULL;
+    uint64_t size = 0;
+    bool in_place = false;
+
+    if (steps_conf(j, record_live_config(j->r), e) < 0 ||
+        (note == note_image && write_back_memory(j, &in_place, e) < 0) ||
+        open_writer(j, path, user, in_place, &w, e) < 0)
+        return -1;
+    AUTO_FREE char *paths = x_asprintf("%s\n%s", image_writer_temporary(w), path);
+    j->r->state = j->obs.state == OBS_PAUSED ? ST_PAUSED : ST_RUNNING;
+    int result = job_commit(j, j->args.checkpoint ? "checkpointing" : "saving", paths, e);
+    if (result == 0)
+        result = fault_point("save.intent", e);
+    if (result == 0)
+        result = write_image(j, w, in_place, &size, e);
+    image_writer_free(w);
+    if (result < 0)
+        return -1;
+    if (j->args.checkpoint)
+        return 0;
+    if (fault_point("save.renamed", e) < 0)
+        return take_back(j, path, user, e);
+    bool seen = j->seen, gone = j->gone;
+    struct record *before = record_copy(j->r);
+    note(j, path, size);
+    if (job_commit(j, "letting-go", path, e) < 0) {
+        record_free(j->r);
+        j->r = before;
+        j->seen = seen;
+        j->gone = gone;
+        return take_back(j, path, user, e);
+    }
+    record_free(before);
+    j->changed = true;
+    if (let_go(j, e) == 0)
+        return 0;
+    j->gone = false; /* what is left of it needs its record until it can be ended */
+    return -1;
 }
 
 int saving_save(struct job *j, struct err *e)
@@ -466,8 +501,27 @@ static int fill_memory(void *arg, int fd, uint64_t bytes, const struct op *op, s
     return image_reader_memory(reader, fd, op, e);
 }
 
-/* Loads the stream into a new domain, paused. On failure nothing is left. */
-static int load(struct job *j, struct image_reader *reader, struct err *e)
+/* What the new domain's memory is: the file that the image is bound to, a new file, or none. */
+static int take_memory(struct job *j, struct image_reader *reader, int *ret_fd, struct err *e)
+{
+    AUTO_FREE char *path = guest_memory_path(j->engine, j->r->uuid);
+    const struct image_memory_file *file = &image_reader_header(reader)->memory_file;
+
+    return file->bound ? image_memory_open(path, file, ret_fd, e) : guest_memory_make(j, ret_fd, e);
+}
+
+/* A new file is of no use without its guest; one that the image is bound to is its memory. */
+static void give_memory_up(struct job *j, struct image_reader *reader)
+{
+    AUTO_FREE char *path = guest_memory_path(j->engine, j->r->uuid);
+    struct err ignored;
+
+    if (!image_reader_header(reader)->memory_file.bound && access(path, F_OK) == 0 &&
+        image_remove(path, &ignored) < 0)
+        return; /* the next start replaces it */
+}
+
+static int load_into(struct job *j, struct image_reader *reader, int memory_fd, struct err *e)
 {
     const struct driver *driver = j->engine->driver;
     struct pump pump = {.job = j, .reader = reader};
@@ -477,10 +531,14 @@ static int load(struct job *j, struct image_reader *reader, struct err *e)
 
     /* The image freezes config, folder and MACs: the record's may have changed since. */
     const struct image_header *h = image_reader_header(reader);
-    const struct guest_memory memory = {.fill = fill_memory, .arg = reader};
+    bool apart = image_reader_memory_bytes(reader) > 0;
+    const struct guest_memory memory = {.file_fd = memory_fd,
+                                        .apart = apart || h->memory_file.bound,
+                                        .fill = apart ? fill_memory : NULL,
+                                        .arg = reader};
     struct create_args args = steps_create_args(j, h->directory, h->macs, &macs);
     args.platform = h->platform;
-    args.memory = image_reader_memory_bytes(reader) > 0 ? &memory : NULL;
+    args.memory = memory.apart || memory_fd >= 0 ? &memory : NULL;
     if (driver->check(j->engine->handle, &args, e) < 0 || pump_start(&pump, &fd, e) < 0)
         return -1;
     job_phase(j, "loading");
@@ -493,6 +551,19 @@ static int load(struct job *j, struct image_reader *reader, struct err *e)
         if (result < 0 || fault_point("resume.loaded", e) < 0 || op_check(&j->op, e) < 0)
             return steps_unmake(j, e);
     }
+    return result;
+}
+
+/* Loads the image into a new domain, paused. On failure nothing is left. */
+static int load(struct job *j, struct image_reader *reader, struct err *e)
+{
+    AUTO_CLOSE int memory_fd = -1;
+
+    if (take_memory(j, reader, &memory_fd, e) < 0)
+        return -1;
+    int result = load_into(j, reader, memory_fd, e);
+    if (result < 0)
+        give_memory_up(j, reader);
     return result;
 }
 
@@ -558,6 +629,12 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
     AUTO_FREE char *spent_path = x_asprintf("%s.spent", path);
     const struct image_header *h = image_reader_header(reader);
 
+    /* By its time alone it cannot be known whether the disk has what the guest wrote after that. */
+    if (spent && h->memory_file.bound)
+        return err_set(e, ERR_WRONG_STATE,
+                       "cannot resume %s: its memory was in a file, in which it has run on since; "
+                       "discard gives it up",
+                       j->r->name);
     if (check_image(j, h, path, e) < 0 || check_disks(j, h, !spent, e) < 0 ||
         steps_conf(j, h->config, e) < 0)
         return -1;
@@ -608,6 +685,11 @@ static int restore_from(struct job *j, struct image_reader *reader, struct err *
 {
     const struct image_header *h = image_reader_header(reader);
 
+    if (h->memory_file.bound)
+        return err_set(e, ERR_WRONG_STATE,
+                       "cannot restore %s: the guest's memory is not in it but in a file of its "
+                       "domain; image export writes an image that has it",
+                       j->args.file);
     if (check_image(j, h, j->args.file, e) < 0 || check_disks(j, h, true, e) < 0 ||
         steps_conf(j, j->args.config ? j->args.config : h->config, e) < 0)
         return -1;

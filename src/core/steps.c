@@ -176,8 +176,13 @@ static int build_and_run(struct job *j, struct err *e)
     AUTO_FREE char **macs = NULL;
     struct create_args args = steps_create_args(j, j->r->directory, j->r->macs, &macs);
     struct op op = op_narrow(&j->op, CREATE_MS);
+    AUTO_CLOSE int memory_fd = -1;
 
     job_phase(j, "building");
+    if (guest_memory_make(j, &memory_fd, e) < 0)
+        return -1;
+    const struct guest_memory memory = {.file_fd = memory_fd};
+    args.memory = memory_fd >= 0 ? &memory : NULL;
     if (driver->create(j->engine->handle, &args, &op, &j->obs, e) < 0)
         return -1;
     j->seen = true;
@@ -386,6 +391,10 @@ static int drop_image(struct job *j, struct err *e)
     j->changed = true;
     if (!broken)
         return image_remove(path, e);
+    AUTO_FREE char *memory = guest_memory_path(j->engine, j->r->uuid);
+    AUTO_FREE char *memory_kept = NULL;
+    if (access(memory, F_OK) == 0 && image_set_aside(memory, &memory_kept, e) < 0)
+        return -1;
     const char *there = access(spent, F_OK) == 0 ? spent : path;
     if (access(there, F_OK) == 0) {
         if (image_set_aside(there, &kept, e) < 0)

@@ -799,7 +799,7 @@ static void memory_apart_comes_back(void **state)
             guest_expect_standing(g);
         }
         struct memory_copy copy = save_apart_to(g, fd, &value);
-        struct guest_memory memory = {refuse_to_fill, &copy};
+        struct guest_memory memory = {-1, true, refuse_to_fill, &copy};
         guest_destroy(g);
         g->args.memory = &memory;
         EXPECT_ERR(restore_by_pipe(g, fd, NULL, &e), ERR_DAMAGED);

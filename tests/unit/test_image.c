@@ -248,6 +248,63 @@ static void memory_of_nothing_takes_no_space(void **state)
     image_reader_free(r);
 }
 
+static void a_memory_file_is_known_again(void **state)
+{
+    AUTO_FREE char *image = in_folder("file.reeve");
+    AUTO_FREE char *path = image_memory_path(image);
+    AUTO_FREE char *other = in_folder("other");
+    AUTO_CLOSE int stream = stream_of(100);
+    struct image_memory_file file, again;
+    struct image_reader *r = NULL;
+    struct err e = {0};
+    uint64_t size;
+    int fd;
+
+    (void)state;
+    if (image_memory_make(path, 1 << 20, &fd, &e) < 0)
+        fail_msg("%s", e.msg);
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_true(st.st_size == 1 << 20 && st.st_blocks * 512 >= 1 << 20);
+    assert_int_equal(image_memory_look(fd, &file, &e), 0);
+    close(fd);
+    struct image_writer *w = begin_image(image, 0);
+    assert_int_equal(image_writer_stream(w, stream, &endless, &e), 0);
+    image_writer_bind(w, &file);
+    assert_int_equal(image_writer_finish(w, &size, &e), 0);
+    image_writer_free(w);
+    assert_int_equal(image_reader_open(image, &self, &r, &e), 0);
+    again = image_reader_header(r)->memory_file;
+    image_reader_free(r);
+    assert_true(again.bound && again.inode == file.inode && again.size_bytes == file.size_bytes &&
+                again.generation == file.generation && again.mtime_ns == file.mtime_ns);
+    assert_int_equal(image_memory_open(path, &again, &fd, &e), 0);
+    /* A write, another size, another file of the same bytes, none. */
+    assert_int_equal(pwrite(fd, "x", 1, 0), 1);
+    const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = 1}};
+    assert_int_equal(futimens(fd, times), 0);
+    assert_int_equal(image_memory_look(fd, &file, &e), 0);
+    close(fd);
+    assert_int_equal(image_memory_open(path, &again, &fd, &e), -1);
+    assert_int_equal(e.code, ERR_DAMAGED);
+    assert_non_null(strstr(e.msg, "written to since"));
+    again = file;
+    again.size_bytes++;
+    assert_int_equal(image_memory_open(path, &again, &fd, &e), -1);
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(image_memory_open(path, &file, &fd, &e), -1);
+    assert_int_equal(e.code, ERR_DAMAGED);
+    assert_non_null(strstr(e.msg, "gone"));
+    assert_int_equal(image_memory_make(path, 1 << 20, &fd, &e), 0);
+    close(fd);
+    assert_int_equal(image_memory_open(path, &file, &fd, &e), -1);
+    assert_non_null(strstr(e.msg, "another file"));
+    assert_int_equal(image_memory_make(path, (uint64_t)1 << 60, &fd, &e), -1);
+    assert_int_equal(e.code, ERR_NO_SPACE);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void filling_memory_can_be_ended(void **state)
 {
     AUTO_FREE char *path = in_folder("end.reeve");
@@ -521,6 +578,7 @@ int main(void)
         TEST(disks_of_the_header_stand_without_later_ones),
         TEST(memory_comes_back_without_its_zeros),
         TEST(memory_of_nothing_takes_no_space),
+        TEST(a_memory_file_is_known_again),
         TEST(filling_memory_can_be_ended),
         TEST(every_flipped_byte_is_refused),
         TEST(every_other_length_is_refused),

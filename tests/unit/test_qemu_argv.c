@@ -25,7 +25,16 @@
 #include "driver/qemu/launch.h"
 
 enum { TEXT_MAX = 65536, FEWEST_CASES = 15 };
-enum { KERNEL_FD = 3, RAMDISK_FD, CONTROL_FD, EVENTS_FD, JOURNAL_LOG_FD, JOURNAL_FD, OTHERS_FD };
+enum {
+    KERNEL_FD = 3,
+    RAMDISK_FD,
+    CONTROL_FD,
+    EVENTS_FD,
+    JOURNAL_LOG_FD,
+    JOURNAL_FD,
+    OTHERS_FD,
+    RAM_FD = 50
+};
 
 /* `-machine help` of a QEMU with two versions. */
 static const char machine_help[] =
@@ -90,6 +99,7 @@ static char *show_args(struct launch *l, const char *text)
     l->accel = kvm ? "kvm" : "tcg";
     l->cpu = kvm ? "host" : "max";
     l->incoming = strstr(text, "# incoming") != NULL;
+    l->ram = l->args->conf->memory == CONF_MEMORY_FILE ? RAM_FD : -1;
     make_up_descriptors(l);
     char **argv = argv_build("qemu", l);
     for (size_t i = 0; argv[i]; i++)

@@ -78,8 +78,13 @@ static void add_memory(struct args *a, const struct launch *l)
 {
     uint64_t kib = ram_bytes(l->args->conf->max_memory_kib) / 1024;
 
-    option(a, "-object", "memory-backend-memfd,id=ram,size=%lluK,share=on",
-           (unsigned long long)kib);
+    if (l->ram >= 0)
+        option(a, "-object",
+               "memory-backend-file,id=ram,size=%lluK,mem-path=/proc/self/fd/%d,share=on",
+               (unsigned long long)kib, l->ram);
+    else
+        option(a, "-object", "memory-backend-memfd,id=ram,size=%lluK,share=on",
+               (unsigned long long)kib);
     option(a, "-m", "%lluK", (unsigned long long)kib);
 }
 

@@ -14,6 +14,7 @@ const struct driver driver_qemu = {
     .name = "qemu",
     .id_is_ours = true,
     .saves_paused = true,
+    .file_memory = true,
     .probe = host_probe,
     .open = host_open,
     .close = host_close,

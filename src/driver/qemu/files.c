@@ -319,9 +319,28 @@ static int open_taps(struct launch *l, bool check, struct files *files, struct e
     return 0;
 }
 
+/* The file that is the guest's memory: QEMU opens it again, as its own user. */
+static int open_ram(const struct driver_handle *h, struct launch *l, struct files *files,
+                    struct err *e)
+{
+    const struct guest_memory *memory = l->args->memory;
+
+    if (!memory || memory->file_fd < 0)
+        return 0;
+    if (h->drop_rights && fchown(memory->file_fd, h->uid, h->gid) < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot give QEMU the file of its memory");
+    AUTO_CLOSE int fd = fcntl(memory->file_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot give QEMU the file of its memory");
+    l->ram = files_add(files, TAKE_FD(fd));
+    return 0;
+}
+
 int files_open(const struct driver_handle *h, struct launch *launch, bool check,
                struct files *files, struct err *e)
 {
+    if (!check && open_ram(h, launch, files, e) < 0)
+        return -1;
     if (fs_as_begin(&launch->args->user, e) < 0)
         return -1;
     int result = open_users(h, launch, check, files, e);

@@ -65,6 +65,7 @@ struct launch {
     bool variables_made;       /* the domain had no variables before this launch */
     int firmware, variables;
     int control, events, journal, journal_log, kernel, ramdisk;
+    int ram; /* the file that is the guest's memory */
 };
 
 /* Fills in all but the descriptors and machine_name, accel, cpu. ERR_UNSUPPORTED or ERR_BAD_CONFIG

@@ -40,6 +40,7 @@ static const struct row {
     {"qemu",           TEXT,     AT(qemu),           SIZE(qemu)    },
     {"places",         PLACES,   AT(places),         0             },
     {"vnc",            TEXT,     AT(vnc),            SIZE(vnc)     },
+    {"ram_inode",      U64,      AT(ram_inode),      0             },
     {"console",        BOOL,     AT(console),        0             },
     {"reboots",        BOOL,     AT(reboots),        0             },
 };

@@ -29,6 +29,7 @@ struct meta {
     char qemu[META_VERSION_MAX];    /* "7.2.22" */
     struct places places;           /* of its devices */
     char vnc[OBSERVATION_VNC_MAX];  /* "" for none */
+    uint64_t ram_inode;             /* of the file that is its memory; 0: it is a memfd */
     bool console;                   /* console.sock is there */
     bool reboots;                   /* a guest that reboots itself comes up again by itself */
 };

@@ -20,17 +20,21 @@ uint64_t ram_bytes(uint64_t max_memory_kib)
     return ((max_memory_kib + 7) & ~UINT64_C(7)) * 1024;
 }
 
-static bool is_ram(int dirfd, const char *name, uint64_t bytes)
+static bool is_ram(int dirfd, const char *name, uint64_t inode, uint64_t bytes)
 {
     char link[sizeof LINK];
     struct stat st;
 
+    if (fstatat(dirfd, name, &st, 0) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != bytes)
+        return false;
+    if (inode != 0)
+        return st.st_ino == inode;
     return readlinkat(dirfd, name, link, sizeof link) >= (ssize_t)strlen(LINK) &&
-           memcmp(link, LINK, strlen(LINK)) == 0 && fstatat(dirfd, name, &st, 0) == 0 &&
-           S_ISREG(st.st_mode) && (uint64_t)st.st_size == bytes;
+           memcmp(link, LINK, strlen(LINK)) == 0;
 }
 
-int ram_open(pid_t pid, uint64_t max_memory_kib, int flags, int *ret_fd, struct err *e)
+int ram_open(pid_t pid, uint64_t inode, uint64_t max_memory_kib, int flags, int *ret_fd,
+             struct err *e)
 {
     char path[64];
     struct dirent *entry;
@@ -41,7 +45,7 @@ int ram_open(pid_t pid, uint64_t max_memory_kib, int flags, int *ret_fd, struct 
     if (!dir)
         return err_errno(e, ERR_UNSUPPORTED, errno, "cannot look at QEMU's descriptors");
     while (fd < 0 && (entry = readdir(dir)))
-        if (is_ram(dirfd(dir), entry->d_name, ram_bytes(max_memory_kib)))
+        if (is_ram(dirfd(dir), entry->d_name, inode, ram_bytes(max_memory_kib)))
             fd = openat(dirfd(dir), entry->d_name, flags | O_CLOEXEC);
     closedir(dir);
     if (fd < 0)

@@ -341,6 +341,15 @@ static int converse(struct start *s, const struct op *op, struct err *e)
 
 /* ---- the saved state ---- */
 
+/* The inode of the file that is the guest's memory; 0 for none. */
+static uint64_t ram_inode(const struct start *s)
+{
+    const struct guest_memory *memory = s->args->memory;
+    struct stat st;
+
+    return memory && memory->file_fd >= 0 && fstat(memory->file_fd, &st) == 0 ? st.st_ino : 0;
+}
+
 /* Memory that is not in the stream; QEMU has built the machine and touches it no more until the
  * guest runs. */
 static int fill_memory(const struct start *s, const struct op *op, struct err *e)
@@ -349,16 +358,17 @@ static int fill_memory(const struct start *s, const struct op *op, struct err *e
     uint64_t kib = s->args->conf->max_memory_kib;
     AUTO_CLOSE int fd = -1;
 
-    if (!memory)
+    if (!memory || !memory->apart || !memory->fill)
         return 0;
-    if (ram_open(s->pid, kib, O_RDWR, &fd, e) < 0)
+    if (ram_open(s->pid, ram_inode(s), kib, O_RDWR, &fd, e) < 0)
         return -1;
     return memory->fill(memory->arg, fd, ram_bytes(kib), op, e);
 }
 
 static int load(struct start *s, int stream_fd, const struct op *op, struct err *e)
 {
-    if (fill_memory(s, op, e) < 0 || ram_set_apart(&s->qmp, s->args->memory != NULL, op, e) < 0 ||
+    if (fill_memory(s, op, e) < 0 ||
+        ram_set_apart(&s->qmp, s->args->memory && s->args->memory->apart, op, e) < 0 ||
         qmp_give_fd(&s->qmp, "stream", stream_fd, op, e) < 0 ||
         qmp_run(&s->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) <
             0)
@@ -390,6 +400,7 @@ static int write_meta(struct start *s, struct observation *ret, struct err *e)
                         .max_memory_kib = conf->max_memory_kib,
                         .vcpus = conf->vcpus,
                         .max_vcpus = conf->max_vcpus,
+                        .ram_inode = ram_inode(s),
                         .console = s->launch.has_console,
                         .reboots = s->launch.reboots};
     char status[QMP_STATUS_MAX];
