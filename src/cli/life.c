@@ -46,6 +46,28 @@ int set_path(json_t *args, const char *key, const char *path, struct err *e)
     return 0;
 }
 
+int run_set_level(const struct options *o, json_t *args, struct err *e)
+{
+    const char *text = o->value[OPT_LEVEL];
+    char *end = NULL;
+
+    if (!o->given[OPT_LEVEL])
+        return 0;
+    errno = 0;
+    long level = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || level < -7 || level > 19) {
+        AUTO_STR struct str shown = {0};
+        str_add_escaped(&shown, text, strlen(text));
+        return err_set(
+            e, ERR_BAD_REQUEST,
+            "--level %s is none: give 1 (the default) to 19 (small), -1 to -7 (fast), or 0 "
+            "(plain)",
+            shown.data ? shown.data : "\"\"");
+    }
+    json_set_int(args, "level", level);
+    return 0;
+}
+
 /* The operands from the second on are key=value words. */
 static int set_overrides(json_t *args, const struct options *o, struct err *e)
 {
@@ -126,7 +148,7 @@ static int run_targets(struct command *cmd, const char *const *domains, const ch
     AUTO_JSON json_t *args = change_args(cmd, e);
     AUTO_FREE struct change *items = x_calloc(count, sizeof *items);
 
-    if (!args || check_console(cmd, count, e) < 0)
+    if (!args || check_console(cmd, count, e) < 0 || run_set_level(&cmd->options, args, e) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
         items[i].target = names[i];
@@ -212,7 +234,7 @@ int run_save(struct command *cmd, struct err *e)
             return err_set(e, ERR_UNSUPPORTED, "save --as xl comes with a later version");
         return err_set(e, ERR_BAD_REQUEST, "--as takes reeve or xl");
     }
-    if (set_path(args, "file", o->operands[1], e) < 0)
+    if (set_path(args, "file", o->operands[1], e) < 0 || run_set_level(o, args, e) < 0)
         return -1;
     json_set_string(args, "domain", o->operands[0]);
     return run_one(cmd, o->operands[0], TAKE(args), e);

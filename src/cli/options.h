@@ -27,6 +27,7 @@ enum opt {
     OPT_FORCE,
     OPT_FORMAT,
     OPT_HELP,
+    OPT_LEVEL,
     OPT_LONG,
     OPT_NEXT_BOOT,
     OPT_NO_WAIT,

@@ -13,6 +13,11 @@ verb_run run_adopt;
 verb_run run_save;
 verb_run run_restore;
 
+/* --level as "level" in args, when it is given. ERR_BAD_REQUEST. */
+int run_set_level(const struct options *o, json_t *args, struct err *e) MUST_CHECK;
+
+verb_run run_image; /* image.c */
+
 /* list.c */
 verb_run run_list;
 verb_run run_show;

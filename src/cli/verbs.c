@@ -68,9 +68,23 @@ static const struct option_row restore_options[] = {
     {OPT_FORCE, 0, "force", NULL, "even with disks that have changed since the save"},
     {0},
 };
+#define LEVEL                                                                                      \
+    {OPT_LEVEL, 0, "level", "N",                                                                   \
+     "how the image is packed: 1 (the default) to 19 (small), -1 to -7 (fast), 0 plain"}
+
 static const struct option_row save_options[] = {
     {OPT_CHECKPOINT, 'c', "checkpoint", NULL,       "let the domain run on after the save"},
     {OPT_AS,         0,   "as",         "reeve|xl", "the format of the file"},
+    LEVEL,
+    {0},
+};
+static const struct option_row suspend_options[] = {
+    LEVEL,
+    {0},
+};
+static const struct option_row image_options[] = {
+    {OPT_AS, 0, "as", "reeve|xl", "export: the format of OUT"},
+    LEVEL,
     {0},
 };
 static const struct option_row shutdown_options[] = {
@@ -173,6 +187,7 @@ static const struct verb_row rows[] = {
      .text = "Ctrl-C cancels: the domain runs on and FILE is not written. FILE is opened with "
              "your own rights.", .run = run_save},
     {.name = "suspend", .elsewhere = "managedsave hibernate vm-suspend", DOMAINS,
+     .options = suspend_options,
      .kind = KIND_CHANGES, .doing = "suspending",
      .help = "put a running domain into an image that the daemon keeps",
      .text = "virsh's suspend is reeve's pause.", .run = run_life},
@@ -213,6 +228,14 @@ static const struct verb_row rows[] = {
              "or reset. history lists the versions that are kept; diff [FROM [TO]] compares two "
              "of them by their numbers, running (what the guest was booted with) or stored; "
              "running and stored when none is given.", .run = run_config},
+    {.name = "image", .elsewhere = "save-image-dumpxml",
+     .operands = "info|verify FILE | export DOMAIN|FILE OUT | import FILE OUT", .min = 2, .max = 3,
+     .options = image_options, .kind = KIND_READS, .help = "look at, verify and copy save images",
+     .text = "verify reads every byte and compares the checksums. export writes a whole image, of "
+             "a suspended domain (which stays so) or of a FILE; import does so from a FILE that "
+             "came from elsewhere. Both verify on the way. A word with a slash or the end .reeve "
+             "is a FILE, any other a DOMAIN; - is stdin, or stdout, by way of a file in $TMPDIR "
+             "(/var/tmp). Files are opened with your own rights.", .run = run_image},
     {.name = "autostart", .operands = "DOMAIN on|off", .min = 2, .max = 2, .kind = KIND_CHANGES,
      .doing = "changing", .help = "store whether a domain starts with the host",
      .text = "It is stored in the config (reeve_autostart); host-start, which the system's service "
@@ -366,7 +389,6 @@ static const struct verb_row rows[] = {
      .text = "It is a Unix socket (show names it). Without a viewer that takes one, it says what "
              "to type.",
      .run = run_vncviewer},
-    LATER("image", "info|verify|export|import ...", "save images"),
     HOST("dmesg", "the hypervisor's messages"),
     HOST("sched-", "the hypervisor's schedulers"),
     HOST("cpupool-", "pools of CPUs"),

@@ -73,6 +73,12 @@ const char *image_writer_temporary(const struct image_writer *w);
 /* Writes the header; once, first. */
 int image_writer_header(struct image_writer *w, const struct image_header *h,
                         struct err *e) MUST_CHECK;
+/* Writes one part of the stream, or of the memory, as a chunk; what image_writer_stream and
+ * image_writer_memory do for all. In any order and from several threads; `len` is at most 1 MiB. */
+int image_writer_chunk(struct image_writer *w, bool memory, uint64_t position, const void *bytes,
+                       size_t len, struct err *e) MUST_CHECK;
+/* Once all chunks are written: how much memory there is of which they are parts. */
+void image_writer_chunks_end(struct image_writer *w, uint64_t memory_bytes);
 /* How chunks are compressed from here on: a level of zstd, from IMAGE_LEVEL_MIN (fast) to
  * IMAGE_LEVEL_MAX (small); 0 stores them plain. IMAGE_LEVEL_DEFAULT without this call. */
 enum { IMAGE_LEVEL_MIN = -7, IMAGE_LEVEL_MAX = 19, IMAGE_LEVEL_DEFAULT = 1 };
@@ -123,6 +129,21 @@ uint64_t image_reader_memory_bytes(const struct image_reader *r);
 int image_reader_memory(struct image_reader *r, int fd, const struct op *op,
                         struct err *e) MUST_CHECK;
 void image_reader_free(struct image_reader *r);
+
+/* Hands each chunk to fn, its bytes checked and unpacked, in any order and on several threads at a
+ * time: `len` bytes (at most 1 MiB) for `position` of the stream, or of the memory. */
+typedef int image_chunk_fn(void *arg, bool memory, uint64_t position, const void *bytes, size_t len,
+                           struct err *e);
+int image_reader_each(struct image_reader *r, image_chunk_fn *fn, void *arg, const struct op *op,
+                      struct err *e) MUST_CHECK;
+
+/* image_copy.c: writes the image `from` anew as `to`, packed at `level`, each side with the rights
+ * of the user (NULL: our own). A memory file that `from` is bound to is copied into the image. All
+ * is verified on the way. Errors as of the reader and the writer; ERR_BUSY when the memory file
+ * changed meanwhile. */
+int image_copy(const char *from, const struct fs_user *from_user, const char *to,
+               const struct fs_user *to_user, int level, const struct op *op, uint64_t *ret_size,
+               struct err *e) MUST_CHECK;
 
 /* Fills *d for a path; with the rights of the calling thread. */
 int image_disk_look(const char *path, bool read_only, struct image_disk *d,

@@ -334,7 +334,9 @@ uint64_t image_reader_memory_bytes(const struct image_reader *r)
 struct unpacking {
     const struct image_reader *r;
     const struct op *op;
-    int fd; /* -1: they are only checked */
+    int fd;             /* -1: they are only checked */
+    image_chunk_fn *fn; /* NULL, or who gets them instead */
+    void *arg;
     uint32_t end;
     uint32_t next;       /* to be taken; under the crew's lock */
     uint32_t handed_on;  /* how many of the stream were written; under the crew's lock */
@@ -421,6 +423,8 @@ static int write_pages(int fd, const unsigned char *bytes, const struct image_en
 static int hand_on(struct unpacking *u, uint32_t at, const struct image_entry *row,
                    const unsigned char *bytes, struct image_crew *crew, struct err *e)
 {
+    if (u->fn && u->fn(u->arg, row->section == IMAGE_MEMORY, row->position, bytes, row->raw, e) < 0)
+        return -1;
     if (u->fd >= 0 && row->section == IMAGE_MEMORY && write_pages(u->fd, bytes, row, e) < 0)
         return -1;
     bool in_turn = u->fd >= 0 && row->section == IMAGE_STREAM;
@@ -480,14 +484,20 @@ static void unpack_chunks(void *arg, struct image_crew *crew)
     free(mine.raw);
 }
 
-int image_reader_verify(struct image_reader *r, const struct op *op, struct err *e)
+int image_reader_each(struct image_reader *r, image_chunk_fn *fn, void *arg, const struct op *op,
+                      struct err *e)
 {
-    struct unpacking u = {.r = r, .op = op, .fd = -1, .end = r->chunk_count};
+    struct unpacking u = {.r = r, .op = op, .fd = -1, .fn = fn, .arg = arg, .end = r->chunk_count};
 
     for (uint32_t i = 0; i < r->chunk_count; i++)
         u.total_bytes += entry_at(r, i).raw;
     posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    return image_crew_run(unpack_chunks, &u, u.end - u.next, e);
+    return image_crew_run(unpack_chunks, &u, u.end, e);
+}
+
+int image_reader_verify(struct image_reader *r, const struct op *op, struct err *e)
+{
+    return image_reader_each(r, NULL, NULL, op, e);
 }
 
 int image_reader_stream(struct image_reader *r, int fd, const struct op *op, struct err *e)

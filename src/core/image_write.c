@@ -38,6 +38,7 @@ struct image_writer {
     struct fs_user user;
     uint64_t need_bytes;
     int level;
+    pthread_mutex_t lock;  /* for what follows, while chunks are put */
     uint64_t offset;       /* bytes in the file */
     uint64_t started_back; /* bytes whose write-back was started */
     uint64_t stream_bytes;
@@ -173,6 +174,7 @@ int image_writer_open(const char *path, const struct fs_user *user, uint64_t nee
     w->name = fs_split(w->path, &w->dir);
     w->need_bytes = need_bytes;
     w->level = IMAGE_LEVEL_DEFAULT;
+    pthread_mutex_init(&w->lock, NULL);
     w->user = user ? *user : (struct fs_user){geteuid(), getegid()};
     w->sum = XXH3_createState();
     if (!w->sum)
@@ -379,10 +381,10 @@ static unsigned char *pack(const struct image_writer *w, const struct packer *pa
     return packer->packed;
 }
 
-static int put(struct packing *p, const struct packer *packer, const struct taken *t,
-               struct image_crew *crew, struct err *e)
+/* op: NULL, or who hears of the progress. */
+static int put(struct image_writer *w, enum image_section section, const struct packer *packer,
+               const struct taken *t, const struct op *op, struct err *e)
 {
-    struct image_writer *w = p->w;
     unsigned char entry[IMAGE_ENTRY_LEN];
     const char *kind;
     size_t len;
@@ -394,12 +396,12 @@ static int put(struct packing *p, const struct packer *packer, const struct take
                               .sum = frame.sum,
                               .stored = frame.stored,
                               .raw = frame.raw,
-                              .section = p->section};
+                              .section = section};
 
     memcpy(frame.kind, kind, IMAGE_KIND_LEN);
     memcpy(row.kind, kind, IMAGE_KIND_LEN);
     image_entry_put(entry, &row);
-    pthread_mutex_lock(&crew->lock);
+    pthread_mutex_lock(&w->lock);
     bool full = w->chunk_count == IMAGE_CHUNKS_MAX;
     uint64_t offset = w->offset, back_from = w->started_back, back_to = back_from;
     if (!full) {
@@ -407,14 +409,15 @@ static int put(struct packing *p, const struct packer *packer, const struct take
         w->offset += IMAGE_FRAME_LEN + len;
         str_addn(&w->entries, entry, sizeof entry);
         w->done_bytes += t->len;
-        if (p->section == IMAGE_STREAM)
+        if (section == IMAGE_STREAM)
             w->stream_bytes += t->len;
         uint64_t total = w->need_bytes > w->done_bytes ? w->need_bytes : w->done_bytes;
-        op_progress(p->op, w->done_bytes, w->need_bytes ? total : 0);
+        if (op)
+            op_progress(op, w->done_bytes, w->need_bytes ? total : 0);
         if (offset - back_from >= WRITE_BACK_BYTES)
             w->started_back = back_to = offset;
     }
-    pthread_mutex_unlock(&crew->lock);
+    pthread_mutex_unlock(&w->lock);
     if (full)
         return err_set(e, ERR_TOO_LARGE, "cannot save to %s: an image holds at most %ju GiB",
                        w->path, (uintmax_t)IMAGE_CHUNKS_MAX * IMAGE_RAW >> 30);
@@ -425,29 +428,60 @@ static int put(struct packing *p, const struct packer *packer, const struct take
     return 0;
 }
 
+static struct packer packer_new(const struct image_writer *w, size_t raw)
+{
+    struct packer packer = {.zstd = ZSTD_createCCtx(),
+                            .raw = x_malloc(IMAGE_FRAME_LEN + raw),
+                            .packed = x_malloc(IMAGE_FRAME_LEN + raw)};
+
+    if (!packer.zstd)
+        abort();
+    ZSTD_CCtx_setParameter(packer.zstd, ZSTD_c_compressionLevel, w->level);
+    return packer;
+}
+
+static void packer_free(struct packer *packer)
+{
+    ZSTD_freeCCtx(packer->zstd);
+    free(packer->raw);
+    free(packer->packed);
+}
+
 static void pack_chunks(void *arg, struct image_crew *crew)
 {
     struct packing *p = arg;
-    struct packer packer = {.zstd = ZSTD_createCCtx(),
-                            .raw = x_malloc(IMAGE_FRAME_LEN + IMAGE_RAW),
-                            .packed = x_malloc(IMAGE_FRAME_LEN + IMAGE_RAW)};
+    struct packer packer = packer_new(p->w, IMAGE_RAW);
     struct taken t;
     struct err e;
     int result = 1;
 
-    if (!packer.zstd)
-        abort();
-    ZSTD_CCtx_setParameter(packer.zstd, ZSTD_c_compressionLevel, p->w->level);
     while (result > 0 && !atomic_load(&crew->failed)) {
         result = take(p, &packer, &t, &e);
-        if (result > 0 && put(p, &packer, &t, crew, &e) < 0)
+        if (result > 0 && put(p->w, p->section, &packer, &t, p->op, &e) < 0)
             result = -1;
     }
     if (result < 0)
         image_crew_fail(crew, &e);
-    ZSTD_freeCCtx(packer.zstd);
-    free(packer.raw);
-    free(packer.packed);
+    packer_free(&packer);
+}
+
+int image_writer_chunk(struct image_writer *w, bool memory, uint64_t position, const void *bytes,
+                       size_t len, struct err *e)
+{
+    struct packer packer = packer_new(w, len);
+    const struct taken t = {.position = position, .len = len};
+
+    memcpy(packer.raw + IMAGE_FRAME_LEN, bytes, len);
+    int result = put(w, memory ? IMAGE_MEMORY : IMAGE_STREAM, &packer, &t, NULL, e);
+    packer_free(&packer);
+    return result;
+}
+
+void image_writer_chunks_end(struct image_writer *w, uint64_t memory_bytes)
+{
+    assert(w->step == HAS_HEADER);
+    w->memory_bytes = memory_bytes;
+    w->step = HAS_STREAM;
 }
 
 static int pack_section(struct packing *p, struct err *e)
@@ -592,6 +626,7 @@ void image_writer_free(struct image_writer *w)
     }
     mem_cleanup_close(&w->fd);
     mem_cleanup_close(&w->dirfd);
+    pthread_mutex_destroy(&w->lock);
     XXH3_freeState(w->sum);
     str_finish(&w->entries);
     json_decref(w->disks);

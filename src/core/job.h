@@ -20,6 +20,7 @@ struct job_args {
     bool replace;
     bool destroy;
     bool checkpoint;
+    int level;    /* save, suspend: as of image_writer_level */
     char *file;   /* save, restore: absolute path */
     char *config; /* new --replace: with directory and macs; restore: with its overrides; rename,
                      config-set and those of resources.c: the text with the change in it */

@@ -394,6 +394,7 @@ static int save_and_let_go(struct job *j, const char *path, const struct fs_user
         open_writer(j, path, user, in_place, &w, e) < 0)
         return -1;
     AUTO_FREE char *paths = x_asprintf("%s\n%s", image_writer_temporary(w), path);
+    image_writer_level(w, j->args.level);
     j->r->state = j->obs.state == OBS_PAUSED ? ST_PAUSED : ST_RUNNING;
     int result = job_commit(j, j->args.checkpoint ? "checkpointing" : "saving", paths, e);
     if (result == 0)

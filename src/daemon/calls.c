@@ -65,6 +65,8 @@ static const struct {
     {"device",     ARG_STRING },
     {"key",        ARG_STRING },
     {"event",      ARG_STRING },
+    {"out",        ARG_STRING },
+    {"level",      ARG_ANY    },
 };
 
 #define LIFE "!domain", "wait", "progress"
@@ -83,7 +85,7 @@ static const struct call calls[] = {
     {"start",          ROLE_OPERATOR, call_life,           {LIFE, "paused"}                                },
     {"pause",          ROLE_OPERATOR, call_life,           {LIFE}                                          },
     {"unpause",        ROLE_OPERATOR, call_life,           {LIFE}                                          },
-    {"suspend",        ROLE_OPERATOR, call_life,           {LIFE}                                          },
+    {"suspend",        ROLE_OPERATOR, call_life,           {LIFE, "level"}                                 },
     {"resume",         ROLE_OPERATOR, call_life,           {LIFE, "paused", "force"}                       },
     {"discard",        ROLE_OPERATOR, call_life,           {LIFE}                                          },
     {"reboot",         ROLE_OPERATOR, call_life,           {LIFE, "timeout_ms", "force"}                   },
@@ -94,7 +96,7 @@ static const struct call calls[] = {
     {"console",        ROLE_OPERATOR, call_console,        {"!domain"}                                     },
     {"cancel",         ROLE_OPERATOR, call_cancel,         {"!job"}                                        },
     {"adopt",          ROLE_OPERATOR, call_adopt,          {"domain", "all", "wait", "progress", "dry_run"}},
-    {"save",           ROLE_ADMIN,    call_life,           {LIFE, "!file", "checkpoint"}                   },
+    {"save",           ROLE_ADMIN,    call_life,           {LIFE, "!file", "checkpoint", "level"}          },
     {"restore",
      ROLE_ADMIN,                      call_restore,
      {"!file", "overrides", "paused", "force", "wait", "progress"}                                         },
@@ -129,6 +131,10 @@ static const struct call calls[] = {
     {"network-list",   ROLE_VIEWER,   call_network_list,   {"!domain"}                                     },
     {"cd-insert",      ROLE_ADMIN,    call_cd,             {GUEST, "!device", "!file"}                     },
     {"cd-eject",       ROLE_OPERATOR, call_cd,             {GUEST, "!device"}                              },
+    {"image-info",     ROLE_ADMIN,    call_image_info,     {"!file"}                                       },
+    {"image-verify",   ROLE_ADMIN,    call_image_verify,   {"!file"}                                       },
+    {"image-export",   ROLE_ADMIN,    call_image_export,   {"domain", "file", "!out", "level"}             },
+    {"image-import",   ROLE_ADMIN,    call_image_import,   {"!file", "!out", "level"}                      },
     {"doctor",         ROLE_ADMIN,    call_doctor,         {"repair"}                                      },
 };
 

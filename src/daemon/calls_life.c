@@ -19,6 +19,8 @@ static int take_args(struct request *r, struct job_args *args, struct err *e)
     args->checkpoint = json_get_bool(r->args, "checkpoint", false);
     args->timeout_ms = json_get_int(r->args, "timeout_ms", 0);
     args->user = *client_user(r->client);
+    if (calls_level(r, &args->level, e) < 0)
+        return -1;
     if (file && file[0] != '/')
         return err_set(e, ERR_BAD_REQUEST, "%s: \"file\" must be an absolute path", r->name);
     args->file = x_strdup(file);

@@ -22,6 +22,7 @@ struct daemon {
     struct list fresh;   /* struct fresh.link of fresh.c: requests that wait for a look */
     struct list waits;   /* struct state_wait.link of calls_read.c */
     struct stats *stats; /* owned; of calls_stats.c: the newest counters and who waits for newer */
+    struct list image_calls; /* struct image_call.link of calls_image.c */
 };
 
 /* fresh.c: runs fn(d, r) once the observation is not older than ENGINE_FRESH_MS: at once, after
@@ -91,5 +92,11 @@ void calls_change(struct daemon *d, struct request *r, struct domain *dom, edit_
 /* A config of this daemon's driver, warnings aside. */
 int calls_parse(const struct daemon *d, const struct domain *dom, const char *text,
                 struct conf **ret, struct err *e) MUST_CHECK;
+/* calls_image.c */
+call_fn call_image_info, call_image_verify, call_image_export, call_image_import;
+/* The daemon stops: copies and verifications end soon. */
+void calls_image_stop(struct daemon *d);
+/* The request's "level", IMAGE_LEVEL_DEFAULT when it has none. ERR_BAD_REQUEST. */
+int calls_level(const struct request *r, int *ret, struct err *e) MUST_CHECK;
 
 #endif

@@ -223,6 +223,7 @@ static void end_jobs(struct daemon *d)
 
     notify_send("STOPPING=1");
     job_cancel_all(&d->engine);
+    calls_image_stop(d);
     uv_timer_init(d->loop, &tick);
     while (d->engine.running > 0 && clock_mono_ms() < deadline_ms) {
         uv_timer_start(&tick, on_tick, (uint64_t)clock_left_ms(deadline_ms), 0);
@@ -394,6 +395,7 @@ int main(int argc, char **argv)
     list_init(&d.fresh);
     list_init(&d.waits);
     stats_open(&d);
+    list_init(&d.image_calls);
     struct post *post = post_new(wake, &async);
     uv_async_init(&loop, &async, on_posted);
     async.data = post;

@@ -59,7 +59,24 @@ image_files()
         ask web1 sum "sum $sum"
         [ "$(image_files)" = "memory.ram " ]
     done
-    # A checkpoint and a save carry the memory with them.
+    # What is exported has the memory in it.
+    reeve suspend web1
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    run reeve image verify "$(find "$place/state/images" -name memory.reeve)"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'have no checksum'* ]]
+    cp "$(find "$place/state/images" -name memory.reeve)" "$place/bare.reeve"
+    reeve image export web1 "$place/export.reeve"
+    [ "$(reeve image info "$place/export.reeve" --format json | jq -r .image.memory)" = image ]
+    reeve discard web1
+    [ -z "$(memory)" ]
+    refused 4 restore "$place/bare.reeve"
+    says 'image export'
+    reeve restore "$place/export.reeve"
+    assert_goes_on web1 "$before" "$size"
+    ask web1 sum "sum $sum"
+    # A checkpoint and a save carry it too.
     reeve save -c web1 "$place/web1.reeve"
     before=$(guest_count web1)
     reeve save web1 "$place/web1.reeve"

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "core/image.h"
+
+struct copy {
+    struct image_reader *reader; /* owned */
+    struct image_writer *writer; /* owned */
+    int memory_fd;               /* owned; of the file that the image is bound to; -1 */
+};
+
+static int put_chunk(void *arg, bool memory, uint64_t position, const void *bytes, size_t len,
+                     struct err *e)
+{
+    return image_writer_chunk(arg, memory, position, bytes, len, e);
+}
+
+static int open_both(struct copy *c, const char *from, const struct fs_user *from_user,
+                     const char *to, const struct fs_user *to_user, struct err *e)
+{
+    if (image_reader_open(from, from_user, &c->reader, e) < 0)
+        return -1;
+    const struct image_memory_file *file = &image_reader_header(c->reader)->memory_file;
+    uint64_t need = image_reader_size(c->reader);
+    if (file->bound) {
+        AUTO_FREE char *path = image_memory_path(from);
+        if (image_memory_open(path, file, &c->memory_fd, e) < 0)
+            return -1;
+        need += file->size_bytes;
+    }
+    return image_writer_open(to, to_user, need, &c->writer, e);
+}
+
+/* The file that was copied is still as it was: its guest has not gone on in it. */
+static int check_memory(const struct copy *c, const char *from, struct err *e)
+{
+    AUTO_FREE char *path = image_memory_path(from);
+    AUTO_CLOSE int fd = -1;
+
+    if (c->memory_fd < 0 ||
+        image_memory_open(path, &image_reader_header(c->reader)->memory_file, &fd, e) == 0)
+        return 0;
+    return err_set(e, ERR_BUSY, "cannot copy %s: its domain was resumed meanwhile", from);
+}
+
+static int copy_all(struct copy *c, const char *from, int level, const struct op *op,
+                    uint64_t *ret_size, struct err *e)
+{
+    const struct image_header *h = image_reader_header(c->reader);
+    uint64_t memory_bytes = image_reader_memory_bytes(c->reader);
+
+    image_writer_level(c->writer, level);
+    if (image_writer_header(c->writer, h, e) < 0 ||
+        image_reader_each(c->reader, put_chunk, c->writer, op, e) < 0)
+        return -1;
+    image_writer_chunks_end(c->writer, memory_bytes);
+    if (c->memory_fd >= 0 &&
+        image_writer_memory(c->writer, c->memory_fd, h->memory_file.size_bytes, op, e) < 0)
+        return -1;
+    if (check_memory(c, from, e) < 0)
+        return -1;
+    return image_writer_finish(c->writer, ret_size, e);
+}
+
+int image_copy(const char *from, const struct fs_user *from_user, const char *to,
+               const struct fs_user *to_user, int level, const struct op *op, uint64_t *ret_size,
+               struct err *e)
+{
+    struct copy c = {.memory_fd = -1};
+    int result = open_both(&c, from, from_user, to, to_user, e);
+
+    if (result == 0)
+        result = copy_all(&c, from, level, op, ret_size, e);
+    image_writer_free(c.writer);
+    image_reader_free(c.reader);
+    mem_cleanup_close(&c.memory_fd);
+    return result;
+}

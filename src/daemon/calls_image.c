@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* Save images as files: looked at, verified, copied. On a worker thread, with the client's rights.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "core/image.h"
+#include "daemon/daemon.h"
+
+struct image_call {
+    struct list link; /* daemon.image_calls */
+    uv_work_t work;
+    struct daemon *daemon;
+    struct request *request; /* NULL once the client is gone */
+    /* Reads `file` and fills answer; on the worker thread. */
+    int (*run)(struct image_call *c, struct err *e);
+    char *file; /* owned */
+    char *out;  /* owned; NULL: nothing is written */
+    int level;
+    struct fs_user user; /* of the client */
+    bool managed;        /* file is the daemon's own */
+    struct op op;        /* cancelled when the client goes away or the daemon stops */
+    json_t *answer;      /* owned */
+    int result;
+    struct err err;
+};
+
+static const struct fs_user *reads_as(const struct image_call *c)
+{
+    return c->managed ? NULL : &c->user;
+}
+
+static json_t *file_json(const struct image_reader *r, const char *path)
+{
+    const struct image_header *h = image_reader_header(r);
+    json_t *json = image_header_json(h, image_reader_size(r));
+
+    json_set_string(json, "path", path);
+    json_set_int(
+        json, "memory_bytes",
+        (int64_t)(h->memory_file.bound ? h->memory_file.size_bytes : image_reader_memory_bytes(r)));
+    json_set_string(json, "memory",
+                    h->memory_file.bound               ? "file"
+                    : image_reader_memory_bytes(r) > 0 ? "image"
+                                                       : "stream");
+    return json;
+}
+
+static int run_info(struct image_call *c, struct err *e)
+{
+    struct image_reader *r = NULL;
+
+    if (image_reader_open(c->file, reads_as(c), &r, e) < 0)
+        return -1;
+    json_object_set_new(c->answer, "image", file_json(r, c->file));
+    image_reader_free(r);
+    return 0;
+}
+
+/* The file of the memory has no checksum: it is looked at, and that is said. */
+static int verify_memory_file(struct image_call *c, const struct image_reader *r, struct err *e)
+{
+    const struct image_memory_file *file = &image_reader_header(r)->memory_file;
+    AUTO_FREE char *path = image_memory_path(c->file);
+    AUTO_CLOSE int fd = -1;
+
+    if (!file->bound)
+        return 0;
+    if (image_memory_open(path, file, &fd, e) < 0)
+        return -1;
+    AUTO_FREE char *warning =
+        x_asprintf("the guest's memory is in %s: it is the file that was "
+                   "saved, by inode, size and time; its bytes have no checksum",
+                   path);
+    json_object_set_new(c->answer, "warnings", json_pack("[s]", warning));
+    return 0;
+}
+
+static int run_verify(struct image_call *c, struct err *e)
+{
+    struct image_reader *r = NULL;
+
+    if (image_reader_open(c->file, reads_as(c), &r, e) < 0)
+        return -1;
+    int result = image_reader_verify(r, &c->op, e);
+    if (result == 0)
+        result = verify_memory_file(c, r, e);
+    if (result == 0) {
+        AUTO_FREE char *message = x_asprintf("%s is whole", c->file);
+        json_object_set_new(c->answer, "image", file_json(r, c->file));
+        json_set_string(c->answer, "message", message);
+    }
+    image_reader_free(r);
+    return result;
+}
+
+static int run_copy(struct image_call *c, struct err *e)
+{
+    uint64_t size;
+
+    if (image_copy(c->file, reads_as(c), c->out, &c->user, c->level, &c->op, &size, e) < 0)
+        return -1;
+    struct image_reader *r = NULL;
+    if (image_reader_open(c->out, &c->user, &r, e) < 0)
+        return -1;
+    AUTO_FREE char *message = x_asprintf("wrote %s (reeve restore lets its guest go on)", c->out);
+    json_object_set_new(c->answer, "image", file_json(r, c->out));
+    json_set_string(c->answer, "message", message);
+    image_reader_free(r);
+    return 0;
+}
+
+static void work(uv_work_t *work)
+{
+    struct image_call *c = work->data;
+
+    c->result = c->run(c, &c->err);
+}
+
+static void raise_cancel(const struct image_call *c)
+{
+    uint64_t one = 1;
+
+    if (write(c->op.cancel_fd, &one, sizeof one) < 0)
+        return; /* it is raised already */
+}
+
+static void done(uv_work_t *work, int status)
+{
+    struct image_call *c = work->data;
+
+    (void)status;
+    list_remove(&c->link);
+    if (c->request) {
+        c->request->drop = NULL;
+        if (c->result == 0)
+            request_return(c->request, json_incref(c->answer));
+        else
+            request_fail(c->request, &c->err, NULL);
+    }
+    json_decref(c->answer);
+    close(c->op.cancel_fd);
+    free(c->file);
+    free(c->out);
+    free(c);
+}
+
+/* The client went away: nobody waits for the copy. */
+static void drop(struct request *r)
+{
+    struct image_call *c = r->state;
+
+    c->request = NULL;
+    raise_cancel(c);
+}
+
+void calls_image_stop(struct daemon *d)
+{
+    LIST_EACH (&d->image_calls, c, struct image_call, link)
+        raise_cancel(c);
+}
+
+int calls_level(const struct request *r, int *ret, struct err *e)
+{
+    const json_t *level = json_object_get(r->args, "level");
+    json_int_t value = json_integer_value(level);
+
+    *ret = IMAGE_LEVEL_DEFAULT;
+    if (!level)
+        return 0;
+    if (!json_is_integer(level) || value < IMAGE_LEVEL_MIN || value > IMAGE_LEVEL_MAX)
+        return err_set(e, ERR_BAD_REQUEST, "%s: \"level\" must be a number from %d to %d", r->name,
+                       (int)IMAGE_LEVEL_MIN, (int)IMAGE_LEVEL_MAX);
+    *ret = (int)value;
+    return 0;
+}
+
+static int check_paths(const struct request *r, const char *file, const char *out, struct err *e)
+{
+    if (file && file[0] != '/')
+        return err_set(e, ERR_BAD_REQUEST, "%s: \"file\" must be an absolute path", r->name);
+    if (out && out[0] != '/')
+        return err_set(e, ERR_BAD_REQUEST, "%s: \"out\" must be an absolute path", r->name);
+    return 0;
+}
+
+/* file is taken over. */
+static void begin(struct daemon *d, struct request *r, char *file, bool managed,
+                  int (*run)(struct image_call *c, struct err *e))
+{
+    const char *out = json_get_string(r->args, "out", NULL);
+    struct image_call *c = x_calloc(1, sizeof *c);
+    struct err e;
+
+    if (check_paths(r, file, out, &e) < 0 || calls_level(r, &c->level, &e) < 0) {
+        request_fail(r, &e, NULL);
+        free(file);
+        free(c);
+        return;
+    }
+    c->work.data = c;
+    c->daemon = d;
+    c->request = r;
+    c->run = run;
+    c->file = file;
+    c->out = x_strdup(out);
+    c->managed = managed;
+    c->user = *client_user(r->client);
+    c->op.cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->answer = json_object();
+    r->state = c;
+    r->drop = drop;
+    list_append(&d->image_calls, &c->link);
+    uv_queue_work(d->loop, &c->work, work, done);
+}
+
+static char *file_of(const struct request *r)
+{
+    return x_strdup(json_get_string(r->args, "file", ""));
+}
+
+void call_image_info(struct daemon *d, struct request *r)
+{
+    begin(d, r, file_of(r), false, run_info);
+}
+
+void call_image_verify(struct daemon *d, struct request *r)
+{
+    begin(d, r, file_of(r), false, run_verify);
+}
+
+void call_image_import(struct daemon *d, struct request *r)
+{
+    begin(d, r, file_of(r), false, run_copy);
+}
+
+/* Of a file, or of the image that the daemon keeps of a suspended domain. */
+void call_image_export(struct daemon *d, struct request *r)
+{
+    bool file = json_object_get(r->args, "file") != NULL;
+    struct err e;
+
+    if (file == (json_object_get(r->args, "domain") != NULL)) {
+        err_set(&e, ERR_BAD_REQUEST, "image-export takes either \"domain\" or \"file\"");
+        request_fail(r, &e, NULL);
+        return;
+    }
+    if (file) {
+        begin(d, r, file_of(r), false, run_copy);
+        return;
+    }
+    const struct domain *dom = calls_domain(d, r);
+    if (!dom)
+        return; /* and r is no more */
+    if (dom->r->image.path && !dom->r->broken && !dom->job) {
+        begin(d, r, x_strdup(dom->r->image.path), true, run_copy);
+        return;
+    }
+    if (dom->job)
+        err_set(&e, ERR_BUSY, "cannot export the image of %s: job:%ju (%s) works on it",
+                dom->r->name, (uintmax_t)dom->job->rec.id, dom->job->rec.verb);
+    else
+        err_set(&e, ERR_WRONG_STATE,
+                "cannot export the image of %s: it has none that is whole; "
+                "suspend or save makes one",
+                dom->r->name);
+    request_fail(r, &e, json_pack("{s:s}", "domain", dom->r->name));
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# image info, verify, export, import, and --level: save images as files, on the null driver, whose guests
+# count too.
+
+# shellcheck disable=SC2154 # make_place sets place
+
+load helpers
+
+setup()
+{
+    make_place
+    printf 'name = "web1"\nmemory = 16\nkernel = "/vmlinuz"\n' >"$place/web1.cfg"
+    start_daemon null
+    export TMPDIR=$place/tmp
+    mkdir "$TMPDIR"
+    cd "$place" || return 1
+}
+
+teardown()
+{
+    clear_place
+}
+
+# suspended: web1 is there and suspended.
+suspended()
+{
+    reeve new web1.cfg
+    reeve start web1
+    reeve suspend "$@" web1
+    assert_state web1 suspended
+}
+
+size()
+{
+    stat -c %s "$1"
+}
+
+@test "info and verify say what an image is, in a table and in JSON" {
+    reeve create web1.cfg
+    reeve save web1 a.reeve
+    reeve image info a.reeve >table
+    grep -q '^name: *web1$' table
+    reeve image info a.reeve --format json >info.json
+    [ "$(jq -r '.image | .name, .driver, .state, .memory' info.json | tr '\n' ' ')" = "web1 null running stream " ]
+    [ "$(jq .image.size info.json)" -eq "$(size a.reeve)" ]
+    [ "$(jq -r .image.path info.json)" = "$place/a.reeve" ]
+    [ "$(reeve image verify a.reeve)" = "$place/a.reeve is whole" ]
+    reeve image verify a.reeve --format json | jq -e '.message and .image.uuid'
+    [ "$(reeve image verify - <a.reeve | grep -c 'is whole')" -eq 1 ]
+    # Any damage is one line and exit 1; what is no image, or not there, is told apart.
+    printf 'x' | dd of=a.reeve bs=1 seek=$(($(size a.reeve) / 2)) conv=notrunc status=none
+    refused 1 image verify a.reeve
+    says 'damaged'
+    refused 3 image verify b.reeve
+    refused 1 image info web1.cfg
+    says 'damaged'
+    refused 2 image verify
+    refused 2 image explode a.reeve
+    says 'info, verify, export and import'
+}
+
+@test "export writes a suspended domain's image whole; its guest goes on from it elsewhere" {
+    suspended
+    reeve image export web1 copy.reeve
+    assert_state web1 suspended
+    [ "$(stat -c %a copy.reeve)" = 600 ]
+    reeve image verify copy.reeve
+    reeve image export web1 - >out.reeve
+    cmp <(reeve image info out.reeve --format json | jq 'del(.image.path)') \
+        <(reeve image info copy.reeve --format json | jq 'del(.image.path)')
+    reeve image import - again.reeve <out.reeve
+    reeve discard web1
+    reeve delete web1
+    reeve restore again.reeve
+    assert_state web1 running
+    refused 4 image export web1 no.reeve
+    says 'suspend or save makes one'
+    refused 3 image export web2 no.reeve
+    [ -z "$(find "$TMPDIR" -mindepth 1)" ]
+}
+
+@test "--level packs from plain to small; what comes back is the same" {
+    suspended --level 0
+    local plain small
+    reeve image export web1 l0.reeve --level 0
+    reeve image export ./l0.reeve l19.reeve --level=19
+    reeve image export l0.reeve fast.reeve --level=-7
+    plain=$(size l0.reeve)
+    small=$(size l19.reeve)
+    [ "$small" -le "$plain" ]
+    reeve image verify fast.reeve
+    reeve image verify l19.reeve
+    # A file may be written anew in its own place.
+    reeve image export l0.reeve l0.reeve --level 1
+    reeve image verify l0.reeve
+    reeve discard web1
+    reeve restore l19.reeve
+    assert_state web1 running
+    reeve save web1 last.reeve --level 3
+    refused 2 image export l0.reeve x.reeve --level 20
+    says 'give 1 '
+    refused 2 suspend web1 --level fast
+}
+
+@test "a copy that cannot be written, or is of something damaged, leaves nothing" {
+    suspended
+    reeve image export web1 a.reeve
+    refused 4 image export web1 "$place"
+    says 'a folder'
+    refused 1 image export web1 "$place/none/a.reeve"
+    refused 9 image export web1 x --as xl
+    refused 2 image export web1 x --as tar
+    refused 2 image import a.reeve b.reeve --as xl
+    printf 'x' | dd of=a.reeve bs=1 seek=$(($(size a.reeve) / 2)) conv=notrunc status=none
+    refused 1 image import a.reeve b.reeve
+    [ ! -e b.reeve ]
+    [ -z "$(find . -name '*.part')" ]
+    truncate -s 0 empty.reeve
+    refused 1 image import empty.reeve b.reeve
+    [ ! -e b.reeve ]
+}
