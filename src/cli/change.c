@@ -113,7 +113,7 @@ static void draw_progress(struct changes *all)
         str_add_escaped(&line, all->items[0].target, strlen(all->items[0].target));
         if (all->items[0].at) {
             AUTO_STR struct str progress = {0};
-            print_progress(all->items[0].at, &progress);
+            print_progress_rate(all->items[0].at, clock_wall_ms(), &progress);
             str_addf(&line, "%s%s", progress.len ? " " : "", progress.len ? progress.data : "");
         }
     }

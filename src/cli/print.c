@@ -343,6 +343,30 @@ void print_progress(const json_t *job, struct str *to)
         str_addf(to, "%.1f MiB", done / 1048576);
 }
 
+/* Below this nothing can be said of the rate yet. */
+enum { RATE_AFTER_MS = 500 };
+
+void print_progress_rate(const json_t *job, int64_t now_ms, struct str *to)
+{
+    double done = (double)json_get_int(job, "done_bytes", 0);
+    double total = (double)json_get_int(job, "total_bytes", 0);
+    int64_t started_ms;
+    struct err ignored;
+
+    print_progress(job, to);
+    if (done <= 0)
+        return;
+    if (total > 0)
+        str_addf(to, ", %.1f of %.1f MiB", done / 1048576, total / 1048576);
+    if (clock_parse(json_get_string(job, "started", ""), &started_ms, &ignored) < 0 ||
+        now_ms - started_ms < RATE_AFTER_MS)
+        return;
+    double rate = done / ((double)(now_ms - started_ms) / 1000);
+    str_addf(to, ", %.1f MiB/s", rate / 1048576);
+    if (total > done)
+        str_addf(to, ", %.0f s left", (total - done) / rate);
+}
+
 int print_out(const struct str *text, struct err *e)
 {
     return text->len ? fs_write_all(STDOUT_FILENO, text->data, text->len, "to stdout", e) : 0;

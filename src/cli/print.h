@@ -51,6 +51,10 @@ void print_age(const char *since, struct str *to);
 /* Adds "43 %" when both are known, else "12.5 MiB", else nothing. */
 void print_progress(const json_t *job, struct str *to);
 
+/* The same and more, for a job that is waited for: "43 %, 430.0 of 1000.0 MiB, 215.0 MiB/s, 3 s
+ * left"; now_ms is the time of day by which the rate is told, from the job's start. */
+void print_progress_rate(const json_t *job, int64_t now_ms, struct str *to);
+
 /* Writes to stdout. Sets ERR_FAILED or ERR_NO_SPACE. */
 int print_out(const struct str *text, struct err *e) MUST_CHECK;
 /* The document in one line on stdout. */

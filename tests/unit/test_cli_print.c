@@ -159,6 +159,17 @@ static void ages_and_progress(void **state)
     print_progress(half, &text);
     print_progress(open, &text);
     assert_string_equal(text.data, "43 %1.5 MiB");
+    AUTO_STR struct str whole = {0}, early = {0};
+    AUTO_JSON json_t *job =
+        json_pack("{s:I,s:I,s:s}", "done_bytes", (json_int_t)430 << 20, "total_bytes",
+                  (json_int_t)1000 << 20, "started", "2026-01-31T12:00:00.000Z");
+    int64_t started;
+    struct err e;
+    assert_int_equal(clock_parse("2026-01-31T12:00:00.000Z", &started, &e), 0);
+    print_progress_rate(job, started + 2000, &whole);
+    assert_string_equal(whole.data, "43 %, 430.0 of 1000.0 MiB, 215.0 MiB/s, 3 s left");
+    print_progress_rate(job, started + 100, &early);
+    assert_string_equal(early.data, "43 %, 430.0 of 1000.0 MiB");
 }
 
 int main(void)
