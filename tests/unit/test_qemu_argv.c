@@ -244,6 +244,7 @@ static const struct {
     {"reeve_watchdog",        KERNEL,                 "reeve_watchdog = 1",                            NULL                             },
     {"reeve_machine",         KERNEL,                 "reeve_machine = 'q35'",                         NULL                             },
     {"reeve_accel",           NULL,                   NULL,                                            "tests/e2e/machine.bats"         },
+    {"reeve_memory",          KERNEL,                 "reeve_memory = 'file'",                         NULL                             },
     {"reeve_disk_create",     NULL,                   NULL,                                            "tests/soak/installer.bats"      },
     {"on_poweroff",           NULL,                   NULL,                                            "tests/e2e/ends.bats"            },
     {"on_crash",              NULL,                   NULL,                                            "tests/e2e/ends.bats"            },
