@@ -679,8 +679,10 @@ static void test_subscribe(void **state)
     assert_int_equal(json_get_int(answer, "id", 0), id);
     uint64_t seq = 3;
     bool done = false, domain_events = false, job_events = false;
-    while (!done) {
+    /* Events that are no rows may come behind a replay that has them all. */
+    while (!done || !domain_events || !job_events) {
         AUTO_JSON json_t *event = conn_line(&c, BENCH_WAIT_MS);
+        assert_non_null(event);
         const char *kind = json_get_string(event, "event", "");
         domain_events = domain_events || str_eq(kind, "domain");
         job_events = job_events || str_eq(kind, "job");
@@ -689,7 +691,6 @@ static void test_subscribe(void **state)
         assert_int_equal(json_get_int(event, "seq", 0), ++seq);
         done = str_eq(json_get_string(json_object_get(event, "data"), "verb", ""), "destroy");
     }
-    assert_true(domain_events && job_events);
     assert_int_equal(last_seq(), seq);
     conn_close(&worker);
     conn_close(&c);

@@ -451,7 +451,6 @@ static void check_removed(const struct disk *d, bool done)
 
 static void an_image_that_is_given_back_or_removed_is_so(void **state)
 {
-    AUTO_FREE char *path = in_folder("a.reeve");
     AUTO_FREE char *spent = in_folder("a.reeve.spent");
 
     (void)state;
