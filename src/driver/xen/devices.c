@@ -164,11 +164,12 @@ int devices_medium(struct driver_handle *h, const struct domain_ref *ref,
     AUTO_SESSION struct session s = SESSION_NONE;
     AUTO_DOMINFO libxl_dominfo info = {0};
     libxl_device_disk form;
+    libxl_domain_type type;
 
     (void)h;
-    if (live_enter(&s, ref, &info, e) < 0)
+    if (live_enter(&s, ref, &info, e) < 0 || host_type(&s, &info, &type, e) < 0)
         return -1;
-    if (info.domain_type != LIBXL_DOMAIN_TYPE_HVM)
+    if (type != LIBXL_DOMAIN_TYPE_HVM)
         return err_set(e, ERR_UNSUPPORTED,
                        "a guest of this type has no drive on Xen; block-attach and block-detach "
                        "change its disks");

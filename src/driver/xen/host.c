@@ -181,3 +181,18 @@ int host_enter(struct session *s, const struct domain_ref *ref, libxl_dominfo *i
                        "this is domain 0, in which reeved itself runs; it is only shown");
     return 0;
 }
+
+int host_type(struct session *s, const libxl_dominfo *info, libxl_domain_type *ret, struct err *e)
+{
+    struct xs_handle *xs = session_xs(s, e);
+    char path[64];
+    unsigned len;
+
+    if (!xs)
+        return -1;
+    snprintf(path, sizeof path, "/libxl/%u/type", info->domid);
+    AUTO_FREE char *text = xs_read(xs, XBT_NULL, path, &len);
+    if (!text || libxl_domain_type_from_string(text, ret) != 0)
+        *ret = info->domain_type; /* not made by libxl */
+    return 0;
+}

@@ -35,6 +35,11 @@ int host_find(struct session *s, const struct domain_ref *ref, libxl_dominfo *re
 int host_enter(struct session *s, const struct domain_ref *ref, libxl_dominfo *info,
                struct err *e) MUST_CHECK;
 
+/* Its type, which libxl keeps in xenstore: the hypervisor tells PV alone from the others, and
+ * info->domain_type with it. ERR_DRIVER_UNAVAILABLE when xenstored does not answer. */
+int host_type(struct session *s, const libxl_dominfo *info, libxl_domain_type *ret,
+              struct err *e) MUST_CHECK;
+
 /* libxl's form of a uuid, and ours. */
 void host_uuid_text(const libxl_uuid *uuid, char text[IDENT_UUID_LEN + 1]);
 

@@ -171,11 +171,12 @@ int save_platform(struct driver_handle *h, const struct domain_ref *ref, char **
 {
     AUTO_SESSION struct session s = SESSION_NONE;
     AUTO_DOMINFO libxl_dominfo info = {0};
+    libxl_domain_type type;
 
     (void)h;
-    if (host_enter(&s, ref, &info, e) < 0)
+    if (host_enter(&s, ref, &info, e) < 0 || host_type(&s, &info, &type, e) < 0)
         return -1;
-    *ret = x_asprintf("xen %s %s", REEVE_XEN_VERSION, save_type_name(info.domain_type));
+    *ret = x_asprintf("xen %s %s", REEVE_XEN_VERSION, save_type_name(type));
     return 0;
 }
 
