@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+
 static const struct {
     const char *name;
     int exit;
@@ -53,6 +55,19 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
     vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
     fill(e, code, msg);
+    return -1;
+}
+
+int err_set_key(struct err *e, enum err_code code, const char *key, const char *fmt, ...)
+{
+    char text[sizeof e->msg];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    err_set(e, code, "%s: %s", key, text);
+    str_copy(e->key, sizeof e->key, key);
     return -1;
 }
 

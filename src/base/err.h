@@ -49,6 +49,10 @@ struct err {
  * into e itself. Never blocks. */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF(3, 4);
 
+/* As err_set, with "KEY: " before the sentence and that key of a config in e->key. */
+int err_set_key(struct err *e, enum err_code code, const char *key, const char *fmt, ...)
+    PRINTF(4, 5);
+
 /* As err_set, and appends ": " and strerror(errnum). ENOSPC and EDQUOT turn `code` into
  * ERR_NO_SPACE. Returns -1. */
 int err_errno(struct err *e, enum err_code code, int errnum, const char *fmt, ...) PRINTF(4, 5);

@@ -30,11 +30,7 @@ static void add_all(struct str *to)
     for (size_t i = 0; (row = verbs_row(i)); i++)
         if (row->run)
             str_addf(to, "  %-10s %s\n", row->name, row->help);
-    str_add(to, "\nwith a later version:");
-    for (size_t i = 0; (row = verbs_row(i)); i++)
-        if (row->kind == KIND_LATER)
-            str_addf(to, " %s", row->name);
-    str_add(to, "\n\noptions of every verb, before or after it:\n");
+    str_add(to, "\noptions of every verb, before or after it:\n");
     add_options(verbs_global_options, to);
     str_add(to, "\nDOMAIN is a name, id:N or a uuid. `reeve help VERB` tells all about a verb, "
                 "`reeve explain VERB`\nwhat it does in each state, its counterpart, and what xm, "
@@ -197,8 +193,6 @@ int run_help(struct command *cmd, struct err *e)
         if (!row)
             return -1;
         help_verb(row, &text);
-        if (row->kind == KIND_LATER)
-            str_add(&text, "\nIt comes with a later version.\n");
         if (row->kind == KIND_HOST)
             str_add(&text, "\nIt belongs to the host: use xl.\n");
     }

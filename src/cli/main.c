@@ -28,13 +28,11 @@ static int fail(const struct command *cmd, const struct err *e)
     return err_exit(e->code);
 }
 
-/* The verbs of the contract that other versions, or xl, do. */
-static int refuse_row(const struct verb_row *row, char *const *argv, int count, struct err *e)
+/* The verbs that are xl's. */
+static int refuse_row(char *const *argv, int count, struct err *e)
 {
     AUTO_STR struct str words = {0};
 
-    if (row->kind == KIND_LATER)
-        return err_set(e, ERR_UNSUPPORTED, "%s comes with a later version", row->name);
     for (int i = 0; i < count; i++) {
         str_addc(&words, ' ');
         str_add_escaped(&words, argv[i], strlen(argv[i]));
@@ -81,7 +79,7 @@ static int run(struct command *cmd, char *const *argv, int count, struct err *e)
     if (!cmd->row)
         return -1;
     if (!cmd->row->run && !o->given[OPT_HELP])
-        return refuse_row(cmd->row, argv + at, count - at, e);
+        return refuse_row(argv + at, count - at, e);
     o->sets[1] = cmd->row->kind == KIND_CHANGES ? verbs_wait_options : cmd->row->options;
     o->sets[2] = cmd->row->kind == KIND_CHANGES ? cmd->row->options : NULL;
     at += at < count;

@@ -148,8 +148,6 @@ static const struct option_row help_options[] = {
     {0},
 };
 
-#define LATER(verb, words, what)                                                                   \
-    {.name = verb, .operands = words, .max = -1, .kind = KIND_LATER, .help = what}
 #define HOST(verb, what)                                                                           \
     {.name = verb, .operands = "...", .max = -1, .kind = KIND_HOST, .help = what}
 #define DOMAINS .operands = "DOMAIN ...", .min = 1, .max = -1

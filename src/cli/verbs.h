@@ -16,7 +16,6 @@
 enum verb_kind {
     KIND_READS,
     KIND_CHANGES, /* makes a job: has --no-wait, answers with a message */
-    KIND_LATER,   /* of the contract, not of this version */
     KIND_HOST,    /* of the host, not of a domain's life: xl does it */
 };
 
@@ -38,7 +37,7 @@ struct verb_row {
     const char *doing; /* KIND_CHANGES: "saving", for progress */
     const char *help;  /* one line */
     const char *text;  /* more, for `help VERB`; NULL */
-    verb_run *run;     /* NULL: KIND_LATER and KIND_HOST */
+    verb_run *run;     /* NULL: KIND_HOST */
 };
 
 /* One command as typed. */

@@ -208,17 +208,6 @@ static int act_now(struct job *j, const json_t *changes, struct err *e)
     return 0;
 }
 
-/* The driver says whether it could boot the config. */
-static int check(struct job *j, struct err *e)
-{
-    AUTO_FREE char **macs = NULL;
-
-    if (steps_conf(j, j->r->config, e) < 0)
-        return -1;
-    struct create_args args = steps_create_args(j, j->r->directory, j->r->macs, &macs);
-    return j->engine->driver->check(j->engine->handle, &args, e);
-}
-
 static void take(char **to, char **from)
 {
     free(*to);
@@ -240,7 +229,7 @@ int config_set(struct job *j, struct err *e)
     /* From here on its files are opened for whoever changed it; root's hand changes no rights. */
     if (j->args.user.uid != 0)
         r->user = j->args.user;
-    int result = check(j, e);
+    int result = steps_check_config(j, e);
     if (result == 0 && old) {
         changes = config_changes(old, j->conf);
         add_acts(changes, j->engine->driver->name, j->seen && !j->args.next_boot);

@@ -118,6 +118,9 @@ struct create_args steps_create_args(struct job *j, const char *directory, const
                                      char ***ret_macs);
 /* Parses a config into j->conf unless that is there. Sets ERR_BAD_CONFIG. */
 int steps_conf(struct job *j, const char *text, struct err *e) MUST_CHECK;
+/* Whether the driver could boot the record's config, which it may refuse; asked before anything is
+ * made. Blocks; sets what reading it and the driver's check set. */
+int steps_check_config(struct job *j, struct err *e) MUST_CHECK;
 /* What the record says of a domain that now lives: wanted, boot id, id, reason. */
 void steps_now_live(struct job *j, enum reason reason);
 /* What it says of one that does not live any more. A transient one is gone. */

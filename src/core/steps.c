@@ -123,9 +123,7 @@ int steps_driver(struct job *j, steps_call *call, int64_t ms, struct err *e)
     return call(j->engine->handle, &ref, &op, e);
 }
 
-/* The record may hold a config that the driver would refuse; it is asked before anything is made.
- */
-static int check_config(struct job *j, struct err *e)
+int steps_check_config(struct job *j, struct err *e)
 {
     AUTO_FREE char **macs = NULL;
 
@@ -155,7 +153,7 @@ static int run_new(struct job *j, struct err *e)
         if (j->r->broken == REASON_CONFIG_UNREADABLE)
             steps_now_ended(j, REASON_DEFINED);
     }
-    if (check_config(j, e) < 0)
+    if (steps_check_config(j, e) < 0)
         return -1;
     return job_commit(j, "defined", NULL, e);
 }
@@ -204,7 +202,7 @@ static int build_and_run(struct job *j, struct err *e)
 
 int steps_boot(struct job *j, const char *intent, struct err *e)
 {
-    if (check_config(j, e) < 0)
+    if (steps_check_config(j, e) < 0)
         return -1;
     warn_of_saved_file(j);
     record_forget_live(j->r);
@@ -312,7 +310,7 @@ static int run_reset(struct job *j, struct err *e)
     j->r->quick_ends = 0;
     if (j->r->live_config || j->engine->driver->builds_anew) {
         bool waited = j->r->live_config != NULL;
-        if (check_config(j, e) < 0 || ends_build_again(j, e) < 0)
+        if (steps_check_config(j, e) < 0 || ends_build_again(j, e) < 0)
             return -1;
         free(TAKE(j->message));
         if (waited)
@@ -333,7 +331,7 @@ static int reboot_into_config(struct job *j, struct err *e)
 {
     bool forced, waited = j->r->live_config != NULL;
 
-    if (check_config(j, e) < 0 || job_commit(j, "rebooting", NULL, e) < 0 ||
+    if (steps_check_config(j, e) < 0 || job_commit(j, "rebooting", NULL, e) < 0 ||
         ask_guest(j, j->engine->driver->shutdown, "reset reboots it without asking", &forced, e) <
             0)
         return -1;

@@ -41,20 +41,6 @@ static void ovmf_finish(struct ovmf *o)
     free(TAKE(o->variables));
 }
 
-static int PRINTF(4, 5)
-    refuse(struct err *e, enum err_code code, const char *key, const char *fmt, ...)
-{
-    char text[sizeof e->msg];
-    va_list list;
-
-    va_start(list, fmt);
-    vsnprintf(text, sizeof text, fmt, list);
-    va_end(list);
-    err_set(e, code, "%s: %s", key, text);
-    str_copy(e->key, sizeof e->key, key);
-    return -1;
-}
-
 /* "OVMF_CODE_4M.fd" has its variables in "OVMF_VARS_4M.fd" beside it. */
 static void name_own(const char *path, struct ovmf *ret)
 {
@@ -86,8 +72,8 @@ static int find_ovmf(const struct launch *l, struct ovmf *ret, struct err *e)
         ret->variables = x_strdup(packaged[i].variables);
         return 0;
     }
-    return refuse(e, ERR_UNSUPPORTED, "firmware",
-                  "there is no OVMF on this host; install the package ovmf");
+    return err_set_key(e, ERR_UNSUPPORTED, "firmware",
+                       "there is no OVMF on this host; install the package ovmf");
 }
 
 /* ---- the domain's variables ---- */
@@ -125,10 +111,11 @@ static int open_store(const struct driver_handle *h, struct launch *l, const cha
     if ((size_t)st.st_size == len)
         return 0;
     close(fd);
-    return refuse(e, ERR_BAD_CONFIG, "firmware",
-                  "%s/%s/%s was made by another OVMF (%jd bytes, and it takes %zu); move it away, "
-                  "and the guest starts with new variables",
-                  h->state_dir, STORE_FOLDER, name, (intmax_t)st.st_size, len);
+    return err_set_key(
+        e, ERR_BAD_CONFIG, "firmware",
+        "%s/%s/%s was made by another OVMF (%jd bytes, and it takes %zu); move it away, "
+        "and the guest starts with new variables",
+        h->state_dir, STORE_FOLDER, name, (intmax_t)st.st_size, len);
 }
 
 int firmware_forget(struct driver_handle *h, const char *uuid, struct err *e)
@@ -149,9 +136,9 @@ static int check_sizes(const struct ovmf *o, off_t code, size_t variables, struc
     if (variables > 0 && (code > 0 || !o->code) && code % FLASH_STEP == 0 &&
         variables % FLASH_STEP == 0 && (uint64_t)code + variables <= FLASH_MAX)
         return 0;
-    return refuse(e, ERR_BAD_CONFIG, o->key,
-                  "%s is no firmware for flash, which is made of whole 4 KiB and holds 8 MiB",
-                  path);
+    return err_set_key(e, ERR_BAD_CONFIG, o->key,
+                       "%s is no firmware for flash, which is made of whole 4 KiB and holds 8 MiB",
+                       path);
 }
 
 /* With the user's rights: the code into files, what new variables are into *ret_data (owned). */

@@ -14,45 +14,31 @@ enum { SCSI_MAX = 26 };
 
 /* ---- disks ---- */
 
-static int PRINTF(4, 5)
-    refuse(struct err *e, enum err_code code, const char *key, const char *fmt, ...)
-{
-    char text[sizeof e->msg];
-    va_list list;
-
-    va_start(list, fmt);
-    vsnprintf(text, sizeof text, fmt, list);
-    va_end(list);
-    err_set(e, code, "%s: %s", key, text);
-    str_copy(e->key, sizeof e->key, key);
-    return -1;
-}
-
 static int disk_kind(const struct machine *machine, const struct conf_disk *disk,
                      enum disk_kind *ret, struct err *e)
 {
     bool scsi = str_starts(disk->vdev, "sd");
 
     if (scsi && disk->index >= SCSI_MAX)
-        return refuse(e, ERR_BAD_CONFIG, "disk", "%s: there are only sda to sdz", disk->vdev);
+        return err_set_key(e, ERR_BAD_CONFIG, "disk", "%s: there are only sda to sdz", disk->vdev);
     if (!disk->cdrom) {
         *ret = scsi ? DISK_SCSI : DISK_BLOCK;
         if (disk->target)
             return 0;
-        return refuse(e, ERR_BAD_CONFIG, "disk", "%s has no target; only a cdrom can be empty",
-                      disk->vdev);
+        return err_set_key(e, ERR_BAD_CONFIG, "disk", "%s has no target; only a cdrom can be empty",
+                           disk->vdev);
     }
     if (!scsi && !machine->cdrom) {
-        return refuse(e, ERR_UNSUPPORTED, "disk",
-                      "%s: the machine %s has no IDE for a cdrom; name it sdX "
-                      "instead",
-                      disk->vdev, machine->name);
+        return err_set_key(e, ERR_UNSUPPORTED, "disk",
+                           "%s: the machine %s has no IDE for a cdrom; name it sdX "
+                           "instead",
+                           disk->vdev, machine->name);
     }
     unsigned drives = machine->cdrom_buses * machine->cdrom_units;
     if (!scsi && disk->index >= drives)
-        return refuse(e, ERR_UNSUPPORTED, "disk",
-                      "%s: the machine %s has only %u drives for a cdrom", disk->vdev,
-                      machine->name, drives);
+        return err_set_key(e, ERR_UNSUPPORTED, "disk",
+                           "%s: the machine %s has only %u drives for a cdrom", disk->vdev,
+                           machine->name, drives);
     *ret = scsi ? DISK_SCSI_CDROM : DISK_IDE_CDROM;
     return 0;
 }
@@ -88,10 +74,10 @@ static int plan_disks(struct launch *l, struct err *e)
     for (size_t i = 1; i < l->disk_count; i++) {
         if (by_place(&l->disks[i - 1], &l->disks[i]) != 0)
             continue;
-        return refuse(e, ERR_BAD_CONFIG, "disk",
-                      "%s and %s are the same drive on QEMU; give them "
-                      "different letters",
-                      l->disks[i - 1].conf->vdev, l->disks[i].conf->vdev);
+        return err_set_key(e, ERR_BAD_CONFIG, "disk",
+                           "%s and %s are the same drive on QEMU; give them "
+                           "different letters",
+                           l->disks[i - 1].conf->vdev, l->disks[i].conf->vdev);
     }
     return 0;
 }
@@ -119,19 +105,19 @@ static int plan_nic(struct launch *l, const struct conf_vif *vif, struct err *e)
     while (i < ARRAY_LEN(models) && !str_eq(models[i].model, vif->model))
         i++;
     if (i == ARRAY_LEN(models)) {
-        return refuse(e, ERR_UNSUPPORTED, "vif",
-                      "no network card \"%s\" here; virtio, e1000, e1000e and "
-                      "rtl8139 are known",
-                      vif->model);
+        return err_set_key(e, ERR_UNSUPPORTED, "vif",
+                           "no network card \"%s\" here; virtio, e1000, e1000e and "
+                           "rtl8139 are known",
+                           vif->model);
     }
     if (models[i].device && !l->machine->pci_nics)
-        return refuse(e, ERR_UNSUPPORTED, "vif", "the machine %s has no %s, only virtio",
-                      l->machine->name, vif->model);
+        return err_set_key(e, ERR_UNSUPPORTED, "vif", "the machine %s has no %s, only virtio",
+                           l->machine->name, vif->model);
     if (vif->ifname && !vif->bridge)
-        return refuse(e, ERR_BAD_CONFIG, "vif",
-                      "vifname=%s names an interface of the host, which there "
-                      "is only with bridge=",
-                      vif->ifname);
+        return err_set_key(e, ERR_BAD_CONFIG, "vif",
+                           "vifname=%s names an interface of the host, which there "
+                           "is only with bridge=",
+                           vif->ifname);
     *nic = (struct launch_nic){
         .conf = vif, .tap = -1, .boot_index = -1, .place = -1, .pci_rom = l->machine->pci_nics};
     place_nic_id(l->args->macs[l->nic_count - 1], nic->id);
@@ -173,13 +159,13 @@ static int plan_serial(struct launch *l, const char *word, struct err *e)
         return 0;
     }
     if (str_eq(word, "pty"))
-        return refuse(e, ERR_UNSUPPORTED, "serial",
-                      "only one line can be \"pty\", the console; "
-                      "further ones are file:PATH or unix:PATH");
-    return refuse(e, ERR_UNSUPPORTED, "serial",
-                  "\"%s\" is not known; pty, file:PATH and "
-                  "unix:PATH are",
-                  word);
+        return err_set_key(e, ERR_UNSUPPORTED, "serial",
+                           "only one line can be \"pty\", the console; "
+                           "further ones are file:PATH or unix:PATH");
+    return err_set_key(e, ERR_UNSUPPORTED, "serial",
+                       "\"%s\" is not known; pty, file:PATH and "
+                       "unix:PATH are",
+                       word);
 }
 
 static int plan_serials(struct launch *l, struct err *e)
@@ -230,12 +216,12 @@ static int plan_firmware(struct launch *l, struct err *e)
     l->firmware_path =
         boot->bios_path_override ? boot->bios_path_override : boot->firmware_override;
     if (l->flash && !l->machine->flash)
-        return refuse(e, ERR_UNSUPPORTED, "firmware",
-                      "the machine %s has no flash for OVMF; take pc or q35 as reeve_machine",
-                      l->machine->name);
+        return err_set_key(e, ERR_UNSUPPORTED, "firmware",
+                           "the machine %s has no flash for OVMF; take pc or q35 as reeve_machine",
+                           l->machine->name);
     if (l->firmware_path && !l->machine->flash)
-        return refuse(e, ERR_UNSUPPORTED, "bios_path_override",
-                      "the machine %s boots with its own firmware alone", l->machine->name);
+        return err_set_key(e, ERR_UNSUPPORTED, "bios_path_override",
+                           "the machine %s boots with its own firmware alone", l->machine->name);
     return 0;
 }
 
@@ -247,20 +233,21 @@ static int plan(struct launch *l, struct err *e)
         plan_serials(l, e) < 0)
         return -1;
     if (conf->vnc == CONF_FLAG_ON && !l->machine->video)
-        return refuse(e, ERR_UNSUPPORTED, "vnc", "the machine %s has no screen", l->machine->name);
+        return err_set_key(e, ERR_UNSUPPORTED, "vnc", "the machine %s has no screen",
+                           l->machine->name);
     if (conf->watchdog && !l->machine->watchdog_place)
-        return refuse(e, ERR_UNSUPPORTED, "reeve_watchdog", "the machine %s has no PCI for it",
-                      l->machine->name);
+        return err_set_key(e, ERR_UNSUPPORTED, "reeve_watchdog", "the machine %s has no PCI for it",
+                           l->machine->name);
     if (l->machine->needs_kernel && !conf->kernel)
-        return refuse(e, ERR_BAD_CONFIG, "kernel",
-                      "the machine %s boots no disk, only a kernel; name one, or take another "
-                      "reeve_machine",
-                      l->machine->name);
+        return err_set_key(e, ERR_BAD_CONFIG, "kernel",
+                           "the machine %s boots no disk, only a kernel; name one, or take another "
+                           "reeve_machine",
+                           l->machine->name);
     if (conf->ramdisk && !conf->kernel)
-        return refuse(e, ERR_BAD_CONFIG, "ramdisk", "it needs a kernel");
+        return err_set_key(e, ERR_BAD_CONFIG, "ramdisk", "it needs a kernel");
     if (conf->cmdline && !conf->kernel) {
-        return refuse(e, ERR_BAD_CONFIG, "cmdline",
-                      "it needs a kernel; a disk's boot loader has its own");
+        return err_set_key(e, ERR_BAD_CONFIG, "cmdline",
+                           "it needs a kernel; a disk's boot loader has its own");
     }
     plan_boot(l);
     return 0;

@@ -10,19 +10,6 @@
 #include "base/str.h"
 #include "driver/xen/config_parts.h"
 
-int config_refuse(struct err *e, enum err_code code, const char *key, const char *fmt, ...)
-{
-    char text[sizeof e->msg];
-    va_list list;
-
-    va_start(list, fmt);
-    vsnprintf(text, sizeof text, fmt, list);
-    va_end(list);
-    err_set(e, code, "%s: %s", key, text);
-    str_copy(e->key, sizeof e->key, key);
-    return -1;
-}
-
 void host_config_init(struct host_config *host)
 {
     *host = (struct host_config){.run_hotplug_scripts = true,
@@ -80,9 +67,9 @@ static int refuse_missing(const struct conf *conf, struct err *e)
         const json_t *value = json_object_get(given, missing[i].key);
         if (!value || (missing[i].value && !str_eq(json_string_value(value), missing[i].value)))
             continue;
-        return config_refuse(e, ERR_UNSUPPORTED, missing[i].key, "libxl 4.17 has no %s%s%s",
-                             missing[i].key, missing[i].value ? " = " : "",
-                             missing[i].value ? missing[i].value : "");
+        return err_set_key(e, ERR_UNSUPPORTED, missing[i].key, "libxl 4.17 has no %s%s%s",
+                           missing[i].key, missing[i].value ? " = " : "",
+                           missing[i].value ? missing[i].value : "");
     }
     return 0;
 }

@@ -60,7 +60,7 @@ static int add_part(const struct host_config *host, const char *key, const char 
 
     part += !in;
     if (str_eq(part, "all") && !in)
-        return config_refuse(e, ERR_BAD_CONFIG, key, "^all leaves no CPU");
+        return err_set_key(e, ERR_BAD_CONFIG, key, "^all leaves no CPU");
     if (str_eq(part, "all")) {
         memset(map->map, 0xff, map->size);
         return 0;
@@ -90,8 +90,8 @@ static int read_cpus(const struct host_config *host, const char *key, const char
             return -1;
     }
     if (libxl_bitmap_is_empty(map))
-        return config_refuse(e, ERR_BAD_CONFIG, key, "none of the host's %u CPUs is in \"%s\"",
-                             host->cpus, text);
+        return err_set_key(e, ERR_BAD_CONFIG, key, "none of the host's %u CPUs is in \"%s\"",
+                           host->cpus, text);
     return 0;
 }
 
@@ -126,9 +126,9 @@ static int set_vnode(const struct config_args *args, const struct conf_vnode *fr
 
     libxl_vnode_info_init(to);
     if (from->pnode.value >= args->host->nodes)
-        return config_refuse(e, ERR_BAD_CONFIG, "vnuma",
-                             "pnode=%lld: the host has %u nodes, from 0 on",
-                             (long long)from->pnode.value, args->host->nodes);
+        return err_set_key(e, ERR_BAD_CONFIG, "vnuma",
+                           "pnode=%lld: the host has %u nodes, from 0 on",
+                           (long long)from->pnode.value, args->host->nodes);
     to->pnode = (uint32_t)from->pnode.value;
     to->memkb = (uint64_t)from->size.value * 1024;
     to->num_distances = (int)from->vdistance_count;
@@ -159,9 +159,9 @@ static int set_vnuma(const struct config_args *args, libxl_domain_build_info *bu
             return -1;
     }
     if (vcpus != args->conf->max_vcpus)
-        return config_refuse(e, ERR_BAD_CONFIG, "vnuma",
-                             "the nodes have %u vCPUs and the guest has %u; every one is in a node",
-                             vcpus, args->conf->max_vcpus);
+        return err_set_key(e, ERR_BAD_CONFIG, "vnuma",
+                           "the nodes have %u vCPUs and the guest has %u; every one is in a node",
+                           vcpus, args->conf->max_vcpus);
     libxl_defbool_set(&build->numa_placement, false);
     return 0;
 }

@@ -183,7 +183,7 @@ static int more_vtpm(const struct config_args *args, const void *ours, void *the
     (void)args;
     if (from->uuid[0] &&
         libxl_uuid_from_string(&((libxl_device_vtpm *)theirs)->uuid, from->uuid) != 0)
-        return config_refuse(e, ERR_BAD_CONFIG, "vtpm", "libxl does not take uuid=%s", from->uuid);
+        return err_set_key(e, ERR_BAD_CONFIG, "vtpm", "libxl does not take uuid=%s", from->uuid);
     return 0;
 }
 
@@ -206,9 +206,9 @@ static int more_p9(const struct config_args *args, const void *ours, void *their
     (void)theirs;
     if (p9->type || p9->max_space.given || p9->max_files.given || p9->max_open_files.given ||
         p9->auto_delete.given)
-        return config_refuse(e, ERR_UNSUPPORTED, "p9",
-                             "libxl 4.17 has no type, max-space, max-files, max-open-files and "
-                             "auto-delete");
+        return err_set_key(e, ERR_UNSUPPORTED, "p9",
+                           "libxl 4.17 has no type, max-space, max-files, max-open-files and "
+                           "auto-delete");
     return 0;
 }
 
@@ -300,12 +300,12 @@ static int more_vkb(const struct config_args *args, const void *ours, void *thei
     (void)args;
     (void)ours;
     if (vkb->backend_type == LIBXL_VKB_BACKEND_UNKNOWN)
-        return config_refuse(e, ERR_BAD_CONFIG, "vkb",
-                             "backend-type is missing; it is qemu or linux");
+        return err_set_key(e, ERR_BAD_CONFIG, "vkb",
+                           "backend-type is missing; it is qemu or linux");
     if (vkb->feature_multi_touch && !touch)
-        return config_refuse(e, ERR_BAD_CONFIG, "vkb",
-                             "feature-multi-touch takes multi-touch-width, multi-touch-height or "
-                             "multi-touch-num-contacts");
+        return err_set_key(e, ERR_BAD_CONFIG, "vkb",
+                           "feature-multi-touch takes multi-touch-width, multi-touch-height or "
+                           "multi-touch-num-contacts");
     vkb->feature_multi_touch = vkb->feature_multi_touch || touch;
     return 0;
 }

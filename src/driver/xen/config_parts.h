@@ -5,10 +5,6 @@
 
 #include "driver/xen/config_rows.h"
 
-/* Fails with "KEY: " before the sentence, and the key in e. Returns -1. */
-int config_refuse(struct err *e, enum err_code code, const char *key, const char *fmt, ...)
-    PRINTF(4, 5);
-
 /* A bitmap of that many bits, all 0: as libxl_bitmap_alloc, which wants a ctx. */
 void config_bitmap(libxl_bitmap *map, unsigned bits);
 

@@ -58,7 +58,7 @@ static int set_params(const struct conf_sound *from, libxl_vsnd_params *to, stru
         size_t count = (size_t)to->num_sample_formats + 1;
         libxl_vsnd_pcm_format format;
         if (libxl_vsnd_pcm_format_from_string(one, &format) != 0)
-            return config_refuse(e, ERR_BAD_CONFIG, "vsnd", "libxl has no sample format %s", one);
+            return err_set_key(e, ERR_BAD_CONFIG, "vsnd", "libxl has no sample format %s", one);
         to->sample_formats = x_reallocarray(to->sample_formats, count, sizeof *to->sample_formats);
         to->sample_formats[to->num_sample_formats++] = format;
     }

@@ -41,7 +41,7 @@ static int set_uuid(const struct config_args *args, libxl_domain_config *out, st
     const char *uuid = args->conf->uuid[0] ? args->conf->uuid : args->uuid;
 
     if (!uuid || libxl_uuid_from_string(&out->c_info.uuid, uuid) != 0)
-        return config_refuse(e, ERR_BAD_CONFIG, "uuid", "the domain has none");
+        return err_set_key(e, ERR_BAD_CONFIG, "uuid", "the domain has none");
     return 0;
 }
 
@@ -146,17 +146,17 @@ static int set_pv_firmware(const struct config_args *args, libxl_domain_config *
     bool grub = firmware == CONF_FIRMWARE_PVGRUB32 || firmware == CONF_FIRMWARE_PVGRUB64;
 
     if (firmware != CONF_FIRMWARE_UNSET && !grub)
-        return config_refuse(e, ERR_BAD_CONFIG, "firmware",
-                             "a guest that is not hvm takes pvgrub32 or pvgrub64");
+        return err_set_key(e, ERR_BAD_CONFIG, "firmware",
+                           "a guest that is not hvm takes pvgrub32 or pvgrub64");
     if (grub && build->kernel)
-        return config_refuse(e, ERR_BAD_CONFIG, "firmware", "kernel is given too; leave one out");
+        return err_set_key(e, ERR_BAD_CONFIG, "firmware", "kernel is given too; leave one out");
     if (grub)
         build->kernel = x_asprintf("%s/%s.bin", args->host->firmware_dir,
                                    firmware == CONF_FIRMWARE_PVGRUB32 ? "pvgrub32" : "pvgrub64");
     if (!build->kernel && !build->bootloader)
-        return config_refuse(e, ERR_BAD_CONFIG, "kernel",
-                             "a guest that is not hvm boots a kernel; give kernel, bootloader or "
-                             "firmware = \"pvgrub64\"");
+        return err_set_key(e, ERR_BAD_CONFIG, "kernel",
+                           "a guest that is not hvm boots a kernel; give kernel, bootloader or "
+                           "firmware = \"pvgrub64\"");
     return 0;
 }
 
@@ -166,7 +166,7 @@ static int refuse_timer_mode(const struct config_args *args, libxl_domain_config
     (void)out;
     if (args->conf->hvm.timer_mode == CONF_TIMER_UNSET)
         return 0;
-    return config_refuse(e, ERR_BAD_CONFIG, "timer_mode", "a pv guest has no emulated timers");
+    return err_set_key(e, ERR_BAD_CONFIG, "timer_mode", "a pv guest has no emulated timers");
 }
 
 /* ---- what an HVM guest sees ---- */
@@ -200,7 +200,7 @@ static int set_viridian(const struct config_args *args, libxl_domain_config *out
         } else if (str_eq(name, "defaults")) {
             libxl_defbool_set(&out->b_info.u.hvm.viridian, true);
         } else if (group < 0) {
-            return config_refuse(e, ERR_BAD_CONFIG, "viridian", "libxl has no group %s", name);
+            return err_set_key(e, ERR_BAD_CONFIG, "viridian", "libxl has no group %s", name);
         } else {
             libxl_bitmap_set(out_of ? off : in, group);
             libxl_bitmap_reset(out_of ? in : off, group);
@@ -427,16 +427,16 @@ static int set_cpuid(const struct config_args *args, libxl_domain_config *out, s
         char *rest = copy, *part;
         if (!str_starts(copy, "host")) {
             if (libxl_cpuid_parse_config_xend(&out->b_info.cpuid, copy) != 0)
-                return config_refuse(e, ERR_BAD_CONFIG, "cpuid", "libxl does not take \"%s\"",
-                                     cpuid->items[i]);
+                return err_set_key(e, ERR_BAD_CONFIG, "cpuid", "libxl does not take \"%s\"",
+                                   cpuid->items[i]);
             continue;
         }
         strsep(&rest, ",");
         while ((part = strsep(&rest, ","))) {
             part += strspn(part, " \t");
             if (*part && libxl_cpuid_parse_config(&out->b_info.cpuid, part) != 0)
-                return config_refuse(e, ERR_BAD_CONFIG, "cpuid", "libxl knows no feature \"%s\"",
-                                     part);
+                return err_set_key(e, ERR_BAD_CONFIG, "cpuid", "libxl knows no feature \"%s\"",
+                                   part);
         }
     }
     return 0;
