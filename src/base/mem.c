@@ -62,6 +62,12 @@ char *x_asprintf(const char *fmt, ...)
     return checked(len < 0 ? NULL : s, 1);
 }
 
+void x_replace(char **to, char *text)
+{
+    free(*to);
+    *to = text;
+}
+
 void mem_cleanup_free(void *p)
 {
     free(*(void **)p);

@@ -21,6 +21,8 @@ char *x_strdup(const char *s);
 /* A copy of the first len bytes of s, ended by NUL. */
 char *x_strndup(const char *s, size_t len);
 char *x_asprintf(const char *fmt, ...) PRINTF(1, 2);
+/* Frees *to and puts text there, which is owned by *to from now on; NULL is allowed in both. */
+void x_replace(char **to, char *text);
 
 void mem_cleanup_free(void *p);  /* *p is any pointer from malloc, or NULL */
 void mem_cleanup_close(int *fd); /* closes *fd unless it is negative; errno is kept */

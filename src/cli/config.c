@@ -293,8 +293,7 @@ static int edit_until_stored(struct session *s, struct err *e)
         char *text = NULL;
         if (editor_run(s->name, s->before, &s->path, &text, e) < 0)
             return give_up(s, e);
-        free(s->text);
-        s->text = text;
+        x_replace(&s->text, text);
         if (str_eq(s->text, s->before)) {
             AUTO_STR struct str line = {0};
             editor_remove(s->path);

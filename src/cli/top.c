@@ -162,8 +162,7 @@ static int batch(struct top *t, struct err *e)
 
 static void say(struct top *t, char *message)
 {
-    free(t->message);
-    t->message = message;
+    x_replace(&t->message, message);
     t->message_ms = clock_mono_ms();
 }
 

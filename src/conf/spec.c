@@ -144,8 +144,7 @@ static int store(struct spec *spec, const struct spec_param *param, const char *
     switch (param->store) {
     case SPEC_STRING: {
         char **to = member(spec, param);
-        free(*to);
-        *to = x_strdup(value);
+        x_replace(to, x_strdup(value));
         return 0;
     }
     case SPEC_NUMBER:

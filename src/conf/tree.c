@@ -428,8 +428,7 @@ static void settle_text(struct setting *setting, struct str *text)
 {
     if (!text->data)
         return;
-    free(setting->value.text);
-    setting->value.text = str_take(text);
+    x_replace(&setting->value.text, str_take(text));
 }
 
 /* A second = on the command line may well override the text; elsewhere it is an oversight. */

@@ -173,8 +173,7 @@ int config_guest_edit(struct job *j, const char *word, struct err *e)
         return 0;
     if (conf_edit(j->r->live_config, j->r->name, &word, 1, &text, e) < 0)
         return -1;
-    free(j->r->live_config);
-    j->r->live_config = text;
+    x_replace(&j->r->live_config, text);
     forget_when_same(j);
     return 0;
 }
@@ -208,13 +207,6 @@ static int act_now(struct job *j, const json_t *changes, struct err *e)
     return 0;
 }
 
-static void take(char **to, char **from)
-{
-    free(*to);
-    *to = *from;
-    *from = NULL;
-}
-
 int config_set(struct job *j, struct err *e)
 {
     struct record *r = j->r;
@@ -223,9 +215,9 @@ int config_set(struct job *j, struct err *e)
 
     if (j->seen)
         record_keep_live(r);
-    take(&r->config, &j->args.config);
+    x_replace(&r->config, TAKE(j->args.config));
     if (j->args.macs)
-        take(&r->macs, &j->args.macs);
+        x_replace(&r->macs, TAKE(j->args.macs));
     /* From here on its files are opened for whoever changed it; root's hand changes no rights. */
     if (j->args.user.uid != 0)
         r->user = j->args.user;

@@ -128,8 +128,7 @@ static void broken_text(struct record *r, enum reason why, const char *text)
 {
     r->broken = why;
     r->reason = why;
-    free(r->reason_text);
-    r->reason_text = x_strdup(text);
+    x_replace(&r->reason_text, x_strdup(text));
 }
 
 /* What the guest's own ends lead to, as its config says; the guest may have another one than what
@@ -146,8 +145,7 @@ static void read_policy(struct domain *d, const struct conf *conf)
     AUTO_STR struct str after = {0};
     for (size_t i = 0; i < conf->host.after.count; i++)
         str_addf(&after, "%s%s", i ? " " : "", conf->host.after.items[i]);
-    free(d->host.after);
-    d->host.after = after.len ? str_take(&after) : NULL;
+    x_replace(&d->host.after, after.len ? str_take(&after) : NULL);
     d->restart_min_run_ms = (int64_t)conf->restart_min_run * 1000;
     d->restart_tries = conf->restart_tries;
     d->reboots_failed = false;

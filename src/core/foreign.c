@@ -95,10 +95,8 @@ int foreign_adopt(struct job *j, struct err *e)
         return -1;
     if (steps_conf(j, text, e) < 0)
         return err_wrap(e, "the config of %s cannot be read back", j->r->name);
-    free(j->r->config);
-    j->r->config = TAKE(text);
-    free(j->r->macs);
-    j->r->macs = config_macs(j->conf, driver->name, j->conf, NULL);
+    x_replace(&j->r->config, TAKE(text));
+    x_replace(&j->r->macs, config_macs(j->conf, driver->name, j->conf, NULL));
     j->r->managed = true;
     j->r->id = j->obs.ref.id;
     str_copy(j->r->boot_id, sizeof j->r->boot_id, clock_boot_id());

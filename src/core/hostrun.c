@@ -220,8 +220,7 @@ static void on_job(void *arg, struct job *j)
 
     free_slot(it);
     it->last_failed = j->result < 0;
-    free(it->message);
-    it->message = x_strdup(j->result < 0 ? j->err.msg : j->message);
+    x_replace(&it->message, x_strdup(j->result < 0 ? j->err.msg : j->message));
     turn(run);
 }
 
@@ -265,8 +264,7 @@ static void start_job(struct item *it, struct domain *d, enum verb verb)
         return;
     }
     it->last_failed = !same;
-    free(it->message);
-    it->message = same ? x_asprintf("%s is so already", it->name) : x_strdup(e.msg);
+    x_replace(&it->message, same ? x_asprintf("%s is so already", it->name) : x_strdup(e.msg));
 }
 
 /* Does the next thing for it, or ends it. */

@@ -707,8 +707,7 @@ int job_commit(struct job *j, const char *intent, const char *intent_path, struc
     struct store_batch *b = store_batch_new();
     j->intended = true;
     str_copy(j->stored->phase, sizeof j->stored->phase, intent);
-    free(j->stored->intent_path);
-    j->stored->intent_path = x_strdup(intent_path);
+    x_replace(&j->stored->intent_path, x_strdup(intent_path));
     if (j->gone)
         store_delete_domain(b, j->r->uuid);
     else
@@ -728,6 +727,5 @@ void job_warn(struct job *j, const char *fmt, ...)
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     char *all = j->warnings ? x_asprintf("%s\n%s", j->warnings, line) : x_strdup(line);
-    free(j->warnings);
-    j->warnings = all;
+    x_replace(&j->warnings, all);
 }

@@ -43,10 +43,8 @@ static void take_image(struct engine *g, struct record *r)
         r->image.saved_at_ms = h->saved_at_ms;
         r->image.was_paused = h->was_paused;
         str_copy(r->image.driver, sizeof r->image.driver, h->driver);
-        free(r->directory);
-        r->directory = x_strdup(h->directory);
-        free(r->macs);
-        r->macs = x_strdup(h->macs);
+        x_replace(&r->directory, x_strdup(h->directory));
+        x_replace(&r->macs, x_strdup(h->macs));
         r->wanted = ST_SUSPENDED;
         r->reason = REASON_SUSPENDED;
     }

@@ -18,8 +18,7 @@ static void set_reason(struct domain *d, enum state state, enum reason reason, c
     d->r->state = state;
     d->r->reason = reason;
     d->r->since_ms = clock_wall_ms();
-    free(d->r->reason_text);
-    d->r->reason_text = x_strdup(text);
+    x_replace(&d->r->reason_text, x_strdup(text));
 }
 
 static void keep_corpse(struct engine *g, struct domain *d, const char *text)

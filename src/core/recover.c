@@ -159,8 +159,7 @@ static bool take_image(struct cut *c)
     if (whole) {
         const struct image_header *h = image_reader_header(reader);
         struct image_record *image = &c->d->r->image;
-        free(image->path);
-        image->path = x_strdup(c->path);
+        x_replace(&image->path, x_strdup(c->path));
         image->size_bytes = image_reader_size(reader);
         image->memory_kib = h->memory_kib;
         image->saved_at_ms = h->saved_at_ms;
@@ -244,8 +243,7 @@ static void cut_saving(struct cut *c)
         return;
     renamed = renamed && exists(c->path);
     if (renamed) {
-        free(c->d->r->saved_file);
-        c->d->r->saved_file = x_strdup(c->path);
+        x_replace(&c->d->r->saved_file, x_strdup(c->path));
     }
     now(c, ST_HALTED, renamed ? REASON_SAVED : REASON_HOST_REBOOTED);
     removed(c);

@@ -37,11 +37,9 @@ static void take_config(struct job *j)
 {
     if (j->seen)
         record_keep_live(j->r);
-    free(j->r->config);
-    j->r->config = TAKE(j->args.config);
+    x_replace(&j->r->config, TAKE(j->args.config));
     if (j->args.macs) {
-        free(j->r->macs);
-        j->r->macs = TAKE(j->args.macs);
+        x_replace(&j->r->macs, TAKE(j->args.macs));
     }
 }
 
@@ -63,11 +61,9 @@ int resources_rename(struct job *j, struct err *e)
 {
     AUTO_FREE char *old = x_strdup(j->r->name);
 
-    free(j->r->config);
-    j->r->config = TAKE(j->args.config);
+    x_replace(&j->r->config, TAKE(j->args.config));
     if (j->args.live_config) {
-        free(j->r->live_config);
-        j->r->live_config = TAKE(j->args.live_config);
+        x_replace(&j->r->live_config, TAKE(j->args.live_config));
     }
     str_copy(j->r->name, sizeof j->r->name, j->args.name);
     if (job_commit(j, "renamed", NULL, e) < 0)
@@ -83,11 +79,9 @@ static void take_both(struct job *j)
 {
     struct record *r = j->r;
 
-    free(r->config);
-    r->config = TAKE(j->args.config);
+    x_replace(&r->config, TAKE(j->args.config));
     if (j->args.macs) {
-        free(r->macs);
-        r->macs = TAKE(j->args.macs);
+        x_replace(&r->macs, TAKE(j->args.macs));
     }
     if (r->live_config && j->args.live_config) {
         AUTO_FREE char *directory = x_strdup(r->live_directory);

@@ -36,10 +36,8 @@ static void put(char **to, const json_t *intent, const char *key)
 {
     const char *text = json_get_string(intent, key, NULL);
 
-    if (!text)
-        return;
-    free(*to);
-    *to = x_strdup(text);
+    if (text)
+        x_replace(to, x_strdup(text));
 }
 
 static void take_change(struct record *r, const json_t *intent)

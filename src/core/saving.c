@@ -357,8 +357,7 @@ static void note_saved_file(struct job *j, const char *path, uint64_t size)
 {
     (void)size;
     steps_now_ended(j, REASON_SAVED);
-    free(j->r->saved_file);
-    j->r->saved_file = x_strdup(path);
+    x_replace(&j->r->saved_file, x_strdup(path));
 }
 
 static void note_image(struct job *j, const char *path, uint64_t size)
@@ -589,8 +588,7 @@ static void mark_broken(struct job *j, enum reason why, const struct err *e)
 {
     j->r->broken = why;
     j->r->reason = why;
-    free(j->r->reason_text);
-    j->r->reason_text = x_strdup(e->msg);
+    x_replace(&j->r->reason_text, x_strdup(e->msg));
     j->changed = true;
 }
 

@@ -133,21 +133,14 @@ int steps_check_config(struct job *j, struct err *e)
     return j->engine->driver->check(j->engine->handle, &args, e);
 }
 
-static void take(char **to, char **from)
-{
-    free(*to);
-    *to = *from;
-    *from = NULL;
-}
-
 static int run_new(struct job *j, struct err *e)
 {
     if (j->args.config) {
         if (j->seen)
             record_keep_live(j->r);
-        take(&j->r->config, &j->args.config);
-        take(&j->r->directory, &j->args.directory);
-        take(&j->r->macs, &j->args.macs);
+        x_replace(&j->r->config, TAKE(j->args.config));
+        x_replace(&j->r->directory, TAKE(j->args.directory));
+        x_replace(&j->r->macs, TAKE(j->args.macs));
         j->r->user = j->args.user;
         /* A new config is the cure for one that could not be read. */
         if (j->r->broken == REASON_CONFIG_UNREADABLE)

@@ -85,8 +85,8 @@ static void *read_domain(sqlite3_stmt *stmt)
     if (complaint.len > 0) {
         r->state = ST_BROKEN;
         r->broken = REASON_RECORD_DAMAGED;
-        free(r->reason_text);
-        r->reason_text = x_asprintf("its record in the store is damaged: %s", complaint.data);
+        x_replace(&r->reason_text,
+                  x_asprintf("its record in the store is damaged: %s", complaint.data));
     }
     return r;
 }

@@ -456,8 +456,7 @@ static bool read_text(sqlite3_stmt *stmt, int at, const struct column *c, void *
 
     if (c->kind == COL_CHARS)
         return str_copy(value, c->size, text ? text : "") && text;
-    free(*(char **)value);
-    *(char **)value = x_strdup(text);
+    x_replace((char **)value, x_strdup(text));
     return text || (c->kind == COL_TEXT && sqlite3_column_type(stmt, at) == SQLITE_NULL);
 }
 

@@ -21,7 +21,7 @@ struct call {
     const char *name;
     enum role role;
     call_fn *run;
-    const char *args[ARGS_MAX]; /* rows of args[] below; "!" before a name: required */
+    const char *args[ARGS_MAX]; /* rows of args[] below, each with its marks before it */
 };
 
 static const struct {
@@ -96,16 +96,16 @@ static const struct call calls[] = {
     {"console",        ROLE_OPERATOR, call_console,        {"!domain"}                                     },
     {"cancel",         ROLE_OPERATOR, call_cancel,         {"!job"}                                        },
     {"adopt",          ROLE_OPERATOR, call_adopt,          {"domain", "all", "wait", "progress", "dry_run"}},
-    {"save",           ROLE_ADMIN,    call_life,           {LIFE, "!file", "checkpoint", "level"}          },
+    {"save",           ROLE_ADMIN,    call_life,           {LIFE, "!/file", "checkpoint", "level"}         },
     {"restore",
      ROLE_ADMIN,                      call_restore,
-     {"!file", "overrides", "paused", "force", "wait", "progress"}                                         },
+     {"!/file", "overrides", "paused", "force", "wait", "progress"}                                        },
     {"new",
      ROLE_ADMIN,                      call_new,
-     {"!config", "!directory", "file", "overrides", "replace", "dry_run", "wait", "progress"}              },
+     {"!config", "!/directory", "file", "overrides", "replace", "dry_run", "wait", "progress"}             },
     {"create",
      ROLE_ADMIN,                      call_create,
-     {"!config", "!directory", "file", "overrides", "paused", "dry_run", "wait", "progress"}               },
+     {"!config", "!/directory", "file", "overrides", "paused", "dry_run", "wait", "progress"}              },
     {"rename",         ROLE_OPERATOR, call_rename,         {LIFE, "!name"}                                 },
     {"autostart",      ROLE_OPERATOR, call_autostart,      {LIFE, "!on"}                                   },
     {"config-set",
@@ -120,21 +120,21 @@ static const struct call calls[] = {
     {"config-diff",    ROLE_OPERATOR, call_config_diff,    {"!domain", "from", "to"}                       },
     {"host-stop",      ROLE_ADMIN,    call_hostrun,        {"parallel"}                                    },
     {"host-start",     ROLE_ADMIN,    call_hostrun,        {"parallel"}                                    },
-    {"dump-core",      ROLE_ADMIN,    call_dump_core,      {LIFE, "file"}                                  },
+    {"dump-core",      ROLE_ADMIN,    call_dump_core,      {LIFE, "/file"}                                 },
     {"sysrq",          ROLE_OPERATOR, call_sysrq,          {LIFE, "!key"}                                  },
     {"trigger",        ROLE_OPERATOR, call_trigger,        {LIFE, "!event", "vcpu"}                        },
-    {"block-attach",   ROLE_ADMIN,    call_block_attach,   {GUEST, "!spec", "!directory"}                  },
+    {"block-attach",   ROLE_ADMIN,    call_block_attach,   {GUEST, "!spec", "!/directory"}                 },
     {"block-detach",   ROLE_OPERATOR, call_detach,         {GUEST, "!device"}                              },
     {"block-list",     ROLE_OPERATOR, call_block_list,     {"!domain"}                                     },
     {"network-attach", ROLE_ADMIN,    call_network_attach, {GUEST, "spec"}                                 },
     {"network-detach", ROLE_OPERATOR, call_detach,         {GUEST, "!device"}                              },
     {"network-list",   ROLE_VIEWER,   call_network_list,   {"!domain"}                                     },
-    {"cd-insert",      ROLE_ADMIN,    call_cd,             {GUEST, "!device", "!file"}                     },
+    {"cd-insert",      ROLE_ADMIN,    call_cd,             {GUEST, "!device", "!/file"}                    },
     {"cd-eject",       ROLE_OPERATOR, call_cd,             {GUEST, "!device"}                              },
-    {"image-info",     ROLE_ADMIN,    call_image_info,     {"!file"}                                       },
-    {"image-verify",   ROLE_ADMIN,    call_image_verify,   {"!file"}                                       },
-    {"image-export",   ROLE_ADMIN,    call_image_export,   {"domain", "file", "!out", "level"}             },
-    {"image-import",   ROLE_ADMIN,    call_image_import,   {"!file", "!out", "level"}                      },
+    {"image-info",     ROLE_ADMIN,    call_image_info,     {"!/file"}                                      },
+    {"image-verify",   ROLE_ADMIN,    call_image_verify,   {"!/file"}                                      },
+    {"image-export",   ROLE_ADMIN,    call_image_export,   {"domain", "/file", "!/out", "level"}           },
+    {"image-import",   ROLE_ADMIN,    call_image_import,   {"!/file", "!/out", "level"}                    },
     {"doctor",         ROLE_ADMIN,    call_doctor,         {"repair"}                                      },
 };
 
@@ -171,17 +171,27 @@ static const char *const type_texts[] = {
     [ARG_STRINGS] = "a list of strings",
 };
 
-static const char *bare(const char *name)
+/* The marks before a name in a call's row: it must be given; it is a path from the root on. */
+static const char marks[] = "!/";
+enum { REQUIRED = '!', ABSOLUTE = '/' };
+
+static const char *bare(const char *arg)
 {
-    return name[0] == '!' ? name + 1 : name;
+    return arg + strspn(arg, marks);
 }
 
-static bool takes(const struct call *call, const char *key)
+static bool has_mark(const char *arg, int mark)
+{
+    return memchr(arg, mark, strspn(arg, marks)) != NULL;
+}
+
+/* The call's argument of that name with its marks; NULL when it takes none. */
+static const char *arg_of(const struct call *call, const char *key)
 {
     for (size_t i = 0; i < ARGS_MAX && call->args[i]; i++)
         if (str_eq(bare(call->args[i]), key))
-            return true;
-    return false;
+            return call->args[i];
+    return NULL;
 }
 
 static int check_args(const struct call *call, json_t *given, struct err *e)
@@ -191,17 +201,21 @@ static int check_args(const struct call *call, json_t *given, struct err *e)
 
     json_object_foreach(given, key, value)
     {
+        const char *arg = arg_of(call, key);
         size_t i = 0;
-        if (!takes(call, key))
+        if (!arg)
             return err_set(e, ERR_BAD_REQUEST, "%s has no argument \"%.40s\"", call->name, key);
         while (!str_eq(args[i].name, key))
             i++;
         if (!has_type(value, args[i].type))
             return err_set(e, ERR_BAD_REQUEST, "%s: \"%s\" must be %s", call->name, key,
                            type_texts[args[i].type]);
+        if (has_mark(arg, ABSOLUTE) && json_string_value(value)[0] != '/')
+            return err_set(e, ERR_BAD_REQUEST, "%s: \"%s\" must be an absolute path", call->name,
+                           key);
     }
     for (size_t i = 0; i < ARGS_MAX && call->args[i]; i++)
-        if (call->args[i][0] == '!' && !json_object_get(given, bare(call->args[i])))
+        if (has_mark(call->args[i], REQUIRED) && !json_object_get(given, bare(call->args[i])))
             return err_set(e, ERR_BAD_REQUEST, "%s: \"%s\" is missing", call->name,
                            bare(call->args[i]));
     return 0;

@@ -23,15 +23,9 @@ void call_dump_core(struct daemon *d, struct request *r)
     const char *file = json_get_string(r->args, "file", NULL);
     struct domain *dom = calls_domain(d, r);
     struct job_args args = {0};
-    struct err e;
 
     if (!dom)
         return;
-    if (file && file[0] != '/') {
-        err_set(&e, ERR_BAD_REQUEST, "dump-core: \"file\" must be an absolute path");
-        request_fail(r, &e, NULL);
-        return;
-    }
     args.file = x_strdup(file);
     args.user = *client_user(r->client);
     start(d, r, dom, &args);

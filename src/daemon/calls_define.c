@@ -259,10 +259,7 @@ static void define_text(struct daemon *d, struct request *r, enum verb verb)
 
     def->file = x_strdup(json_get_string(r->args, "file", "config"));
     def->directory = x_strdup(json_get_string(r->args, "directory", ""));
-    if (def->directory[0] != '/') {
-        err_set(&e, ERR_BAD_REQUEST, "%s: \"directory\" must be an absolute path", r->name);
-        fail(def, NULL, &e);
-    } else if (read_config(def, json_get_string(r->args, "config", ""), &e) < 0) {
+    if (read_config(def, json_get_string(r->args, "config", ""), &e) < 0) {
         fail(def, NULL, &e);
     } else if (json_get_bool(r->args, "dry_run", false)) {
         def->work.data = def;
@@ -314,15 +311,9 @@ static void after_image(uv_work_t *work, int status)
 void call_restore(struct daemon *d, struct request *r)
 {
     struct define *def = define_new(d, r, VERB_RESTORE);
-    struct err e;
 
     def->file = x_strdup(json_get_string(r->args, "file", ""));
     def->args.file = x_strdup(def->file);
     def->work.data = def;
-    if (def->file[0] != '/') {
-        err_set(&e, ERR_BAD_REQUEST, "restore: \"file\" must be an absolute path");
-        fail(def, NULL, &e);
-        return;
-    }
     uv_queue_work(d->loop, &def->work, read_image_on_worker, after_image);
 }

@@ -75,11 +75,8 @@ static int edit_nic_attach(const struct daemon *d, const struct domain *dom,
 /* The target is relative to the folder of who asks, not to the config's. */
 static void make_absolute(struct conf_disk *disk, const char *directory)
 {
-    if (!disk->target || disk->script)
-        return;
-    char *whole = fs_join(directory, disk->target);
-    free(disk->target);
-    disk->target = whole;
+    if (disk->target && !disk->script)
+        x_replace(&disk->target, fs_join(directory, disk->target));
 }
 
 void call_block_attach(struct daemon *d, struct request *r)
@@ -89,14 +86,10 @@ void call_block_attach(struct daemon *d, struct request *r)
     struct job_args args = {0};
     struct conf *conf = NULL;
     struct err e;
-    int result = 0;
 
     if (!dom)
         return;
-    if (directory[0] != '/')
-        result = err_set(&e, ERR_BAD_REQUEST, "block-attach: \"directory\" must be absolute");
-    if (result == 0)
-        result = read_spec(d, dom, "disk", json_get_string(r->args, "spec", ""), &conf, &e);
+    int result = read_spec(d, dom, "disk", json_get_string(r->args, "spec", ""), &conf, &e);
     if (result < 0) {
         refuse(r, dom, &args, &e);
         return;
@@ -254,8 +247,7 @@ static int edit_disc(const struct daemon *d, const struct domain *dom, const str
                        args->name);
     }
     struct conf_disk *drive = &conf->disks[i];
-    free(drive->target);
-    drive->target = x_strdup(args->spec);
+    x_replace(&drive->target, x_strdup(args->spec));
     drive->format = CONF_RAW;
     AUTO_FREE char *item = conf_disk_text(conf, i);
     conf_free(conf);
@@ -271,15 +263,9 @@ void call_cd(struct daemon *d, struct request *r)
     const char *file = json_get_string(r->args, "file", NULL);
     struct domain *dom = calls_domain(d, r);
     struct job_args args = {0};
-    struct err e;
 
     if (!dom)
         return;
-    if (file && file[0] != '/') {
-        err_set(&e, ERR_BAD_REQUEST, "%s: \"file\" must be an absolute path", r->name);
-        refuse(r, dom, &args, &e);
-        return;
-    }
     args.name = x_strdup(json_get_string(r->args, "device", ""));
     args.spec = x_strdup(file);
     calls_change(d, r, dom, edit_disc, &args);

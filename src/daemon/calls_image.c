@@ -180,24 +180,14 @@ int calls_level(const struct request *r, int *ret, struct err *e)
     return 0;
 }
 
-static int check_paths(const struct request *r, const char *file, const char *out, struct err *e)
-{
-    if (file && file[0] != '/')
-        return err_set(e, ERR_BAD_REQUEST, "%s: \"file\" must be an absolute path", r->name);
-    if (out && out[0] != '/')
-        return err_set(e, ERR_BAD_REQUEST, "%s: \"out\" must be an absolute path", r->name);
-    return 0;
-}
-
 /* file is taken over. */
 static void begin(struct daemon *d, struct request *r, char *file, bool managed,
                   int (*run)(struct image_call *c, struct err *e))
 {
-    const char *out = json_get_string(r->args, "out", NULL);
     struct image_call *c = x_calloc(1, sizeof *c);
     struct err e;
 
-    if (check_paths(r, file, out, &e) < 0 || calls_level(r, &c->level, &e) < 0) {
+    if (calls_level(r, &c->level, &e) < 0) {
         request_fail(r, &e, NULL);
         free(file);
         free(c);
@@ -208,7 +198,7 @@ static void begin(struct daemon *d, struct request *r, char *file, bool managed,
     c->request = r;
     c->run = run;
     c->file = file;
-    c->out = x_strdup(out);
+    c->out = x_strdup(json_get_string(r->args, "out", NULL));
     c->managed = managed;
     c->user = *client_user(r->client);
     c->op.cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -21,8 +21,6 @@ static int take_args(struct request *r, struct job_args *args, struct err *e)
     args->user = *client_user(r->client);
     if (calls_level(r, &args->level, e) < 0)
         return -1;
-    if (file && file[0] != '/')
-        return err_set(e, ERR_BAD_REQUEST, "%s: \"file\" must be an absolute path", r->name);
     args->file = x_strdup(file);
     return 0;
 }

@@ -54,12 +54,6 @@ static const struct option options[] = {
     {0       },
 };
 
-static void replace(char **to, const char *value)
-{
-    free(*to);
-    *to = x_strdup(value);
-}
-
 /* -1: go on; else the exit status. */
 static int take_options(int argc, char **argv, struct settings *s)
 {
@@ -68,17 +62,17 @@ static int take_options(int argc, char **argv, struct settings *s)
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (opt) {
         case OPT_CONFIG:
-            replace(&s->config_file, optarg);
+            x_replace(&s->config_file, x_strdup(optarg));
             s->config_named = true;
             break;
         case OPT_STATE:
-            replace(&s->state_dir, optarg);
+            x_replace(&s->state_dir, x_strdup(optarg));
             break;
         case OPT_RUN:
-            replace(&s->run_dir, optarg);
+            x_replace(&s->run_dir, x_strdup(optarg));
             break;
         case OPT_DRIVER:
-            replace(&s->driver, optarg);
+            x_replace(&s->driver, x_strdup(optarg));
             break;
         case OPT_FOREGROUND:
             s->foreground = true;

@@ -96,8 +96,7 @@ static int translate(struct session *s, const struct create_args *args, libxl_do
     host_config_finish(&host);
     if (result == 0) {
         /* The record's name may have changed since the text was written. */
-        free(config->c_info.name);
-        config->c_info.name = x_strdup(args->ref.name);
+        x_replace(&config->c_info.name, x_strdup(args->ref.name));
     }
     return result;
 }

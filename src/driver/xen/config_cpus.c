@@ -230,8 +230,7 @@ static void read_affinity(int num, const libxl_bitmap *maps, bool each, struct c
     for (size_t i = 0; i < cpus->count; i++) {
         char *text = bitmap_text(&maps[i]);
         if (!*text) {
-            free(text);
-            text = x_strdup("all");
+            x_replace(&text, x_strdup("all"));
         }
         cpus->items[i] = text;
     }

@@ -21,12 +21,6 @@ char *config_path(const char *directory, const char *path)
     return x_asprintf("%s/%s", directory, path);
 }
 
-static void replace(char **to, char *text)
-{
-    free(*to);
-    *to = text;
-}
-
 /* libxl ends its lists with NULL. */
 static void apply_strings(const struct conf_strings *ours, libxl_string_list *theirs)
 {
@@ -83,7 +77,7 @@ static void apply(const struct row *row, const void *ours, void *theirs, const c
     case ROW_STRING:
     case ROW_PATH:
         if (*text)
-            replace(theirs, config_path(row->kind == ROW_PATH ? directory : NULL, *text));
+            x_replace(theirs, config_path(row->kind == ROW_PATH ? directory : NULL, *text));
         break;
     case ROW_STRINGS:
         apply_strings(ours, theirs);
@@ -180,7 +174,7 @@ static void read_row(const struct row *row, const void *theirs, const void *blan
         break;
     case ROW_STRING:
     case ROW_PATH:
-        replace(ours, x_strdup(*(char *const *)theirs));
+        x_replace(ours, x_strdup(*(char *const *)theirs));
         break;
     case ROW_STRINGS:
         read_strings(theirs, ours);

@@ -28,12 +28,6 @@ struct special {
     void (*read)(const libxl_domain_config *in, struct conf *conf);
 };
 
-static void replace(char **to, char *text)
-{
-    free(*to);
-    *to = text;
-}
-
 /* ---- identity ---- */
 
 static int set_uuid(const struct config_args *args, libxl_domain_config *out, struct err *e)
@@ -122,9 +116,9 @@ static int set_hvm_firmware(const struct config_args *args, libxl_domain_config 
 
     (void)e;
     if (str_eq(kernel ? kernel + 1 : out->b_info.kernel, "hvmloader"))
-        replace(&out->b_info.kernel, NULL);
+        x_replace(&out->b_info.kernel, NULL);
     if (booting->firmware == CONF_FIRMWARE_PATH)
-        replace(&out->b_info.u.hvm.firmware, x_strdup(booting->firmware_path));
+        x_replace(&out->b_info.u.hvm.firmware, x_strdup(booting->firmware_path));
     for (size_t i = 0; i < ARRAY_LEN(firmwares); i++)
         if (booting->firmware == firmwares[i].ours)
             out->b_info.u.hvm.bios = firmwares[i].theirs;

@@ -81,8 +81,7 @@ static void apply(size_t i, const char *text, struct host_config *host)
             *(int *)to = (int)number;
         break;
     case SETTING_STRING:
-        free(*(char **)to);
-        *(char **)to = x_strdup(text);
+        x_replace((char **)to, x_strdup(text));
         break;
     }
 }
