@@ -41,6 +41,7 @@ void job_args_finish(struct job_args *args)
     free(args->live_macs);
     free(args->why);
     free(args->spec);
+    json_decref(args->asked);
     *args = (struct job_args){0};
 }
 
@@ -213,6 +214,8 @@ static json_t *hook_event(const struct job *j, const char *when, const char *sta
     json_set_string(event, "when", when);
     json_set_string(event, "verb", j->rec.verb);
     json_object_set_new(event, "domain", domain);
+    json_object_set_new(event, "arguments",
+                        j->args.asked ? json_incref(j->args.asked) : json_object());
     json_set_string(event, "actor", j->rec.actor);
     json_set_int(event, "job", (int64_t)j->rec.id);
     json_set_time(event, "started", j->rec.started_ms);

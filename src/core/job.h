@@ -39,6 +39,7 @@ struct job_args {
     bool host_stop;          /* suspend: for the host's stop, so host-start resumes it */
     bool host_paused;        /* with it: it was paused, and is to be again */
     enum conf_action action; /* end, restart: what on_... says */
+    json_t *asked;           /* owned; what hooks are told of the request's arguments; NULL */
     char *why;               /* end: more than the reason's own sentence; NULL */
 };
 

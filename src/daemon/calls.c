@@ -390,6 +390,27 @@ static void on_progress(uv_timer_t *timer)
     request_interim(call->request, "progress", json_pack("{s:o}", "job", job_json(call->job)));
 }
 
+json_t *calls_asked(const struct request *r)
+{
+    static const char *const not_told[] = {"domain", "wait", "progress", "config"};
+    json_t *asked = json_deep_copy(r->args), *overrides, *item;
+    size_t i;
+
+    if (!asked)
+        return json_object();
+    for (i = 0; i < ARRAY_LEN(not_told); i++)
+        json_object_del(asked, not_told[i]);
+    overrides = json_object_get(asked, "overrides");
+    json_array_foreach(overrides, i, item)
+    {
+        const char *text = json_is_string(item) ? json_string_value(item) : "";
+        if (strstr(text, "vncpasswd"))
+            json_array_set_new(overrides, i,
+                               json_sprintf("%.*s=...", (int)strcspn(text, "= "), text));
+    }
+    return asked;
+}
+
 void calls_job(struct daemon *d, struct request *r, struct domain *dom, enum verb verb,
                struct job *j, bool same, json_t *lines, const struct err *e)
 {

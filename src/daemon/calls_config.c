@@ -118,6 +118,7 @@ static void go(struct edit *edit, int result, struct err *e)
         calls_refuse(edit->daemon, r, edit->dom, edit->verb, e);
         return;
     }
+    edit->args.asked = calls_asked(r);
     struct job *j = job_start(&edit->daemon->engine, edit->dom, job_kind_of(edit->verb),
                               &edit->args, client_actor(r->client), &same, e);
     calls_job(edit->daemon, r, edit->dom, edit->verb, j, same, edit->warnings, e);

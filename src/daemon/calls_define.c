@@ -155,6 +155,7 @@ static void define_existing(struct define *def, struct domain *dom)
     } else if (def->verb == VERB_RESTORE) {
         def->args.config = TAKE(def->text);
     }
+    def->args.asked = calls_asked(r);
     struct job *j = job_start(&d->engine, dom, job_kind_of(def->verb), &def->args,
                               client_actor(r->client), &same, &e);
     calls_job(d, r, dom, def->verb, j, same, json_incref(def->warnings), &e);
@@ -184,6 +185,7 @@ static void define_fresh(struct define *def)
     struct domain *dom = engine_insert(&d->engine, rec);
     dom->forming = true;
     engine_read_config(&d->engine, dom);
+    def->args.asked = calls_asked(r);
     struct job *j = job_start_unasked(&d->engine, dom, job_kind_of(def->verb), &def->args,
                                       client_actor(r->client));
     calls_job(d, r, dom, def->verb, j, false, json_incref(def->warnings), NULL);

@@ -39,6 +39,7 @@ static void life(struct daemon *d, struct request *r)
         request_fail(r, &e, NULL);
         return;
     }
+    args.asked = calls_asked(r);
     struct job *j =
         job_start(&d->engine, dom, job_kind_of(verb), &args, client_actor(r->client), &same, &e);
     calls_job(d, r, dom, verb, j, same, NULL, &e);

@@ -17,6 +17,7 @@ static void start(struct daemon *d, struct request *r, struct domain *dom, struc
     const struct job_kind *kind = job_kind_named(r->name);
     struct err e;
     bool same = false;
+    args->asked = calls_asked(r);
     struct job *j = job_start(&d->engine, dom, kind, args, client_actor(r->client), &same, &e);
 
     calls_job(d, r, dom, kind->verb, j, same, NULL, &e);

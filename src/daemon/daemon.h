@@ -53,6 +53,9 @@ void calls_refuse(struct daemon *d, struct request *r, const struct domain *dom,
                   const struct err *e);
 /* The domain that the request names, or NULL: then the request is answered. */
 struct domain *calls_domain(struct daemon *d, struct request *r);
+/* The request's arguments as hooks are told of them, for job_args.asked; new reference. Without the
+ * domain, which the event has, what is about the answer alone, the config, and secrets. */
+json_t *calls_asked(const struct request *r);
 /* Answers r when the job has ended, or at once where it said so; j may be NULL: then `same` or the
  * error is answered. lines (owned by the callee, or NULL) are warnings to pass on. */
 void calls_job(struct daemon *d, struct request *r, struct domain *dom, enum verb verb,

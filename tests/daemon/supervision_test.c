@@ -581,6 +581,71 @@ static void test_hooks(void **state)
     bench_stop(b, 10 * 1000); /* with whatever hook runs */
 }
 
+/* ---- What hooks are told of the arguments ---- */
+
+/* The arguments of the newest event before the verb, as JSON text; owned by the caller. */
+static char *told_arguments(const char *log, const char *verb)
+{
+    char *found = NULL;
+    char line[4000];
+    FILE *f = fopen(log, "r");
+
+    while (f && fgets(line, sizeof line, f)) {
+        AUTO_JSON json_t *event = json_loads(line, 0, NULL);
+        if (!str_eq(json_get_string(event, "verb", ""), verb) ||
+            !str_eq(json_get_string(event, "when", ""), "before"))
+            continue;
+        free(found);
+        found = json_dumps(json_object_get(event, "arguments"), JSON_COMPACT | JSON_SORT_KEYS);
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+static void test_hooks_are_told_the_arguments(void **state)
+{
+    static const struct {
+        const char *call, *arguments, *told;
+    } rows_[] = {
+        {"start",          "\"paused\":true,\"wait\":true",                    "{\"paused\":true}"               },
+        {"unpause",        "\"progress\":true",                                "{}"                              },
+        {"mem-set",        "\"memory_kib\":8192",                              "{\"memory_kib\":8192}"           },
+        {"vcpu-set",       "\"vcpus\":2,\"next_boot\":true",                   "{\"next_boot\":true,\"vcpus\":2}"},
+        {"network-attach", "\"spec\":\"mac=00:16:3e:00:00:01\"",
+         "{\"spec\":\"mac=00:16:3e:00:00:01\"}"                                                                  },
+        {"network-detach", "\"device\":\"00:16:3e:00:00:01\"",
+         "{\"device\":\"00:16:3e:00:00:01\"}"                                                                    },
+        {"config-set",     "\"overrides\":[\"vncpasswd=hush\",\"memory=16\"]",
+         "{\"overrides\":[\"vncpasswd=...\",\"memory=16\"]}"                                                     },
+        {"save",           "\"file\":\"/nowhere/web1\"",                       "{\"file\":\"/nowhere/web1\"}"    },
+        {"destroy",        "\"wait\":true",                                    "{}"                              },
+        {"rename",         "\"name\":\"web2\"",                                "{\"name\":\"web2\"}"             },
+    };
+    struct bench *b = &bench;
+    AUTO_FREE char *log = x_asprintf("%s/hooks.log", b->dir);
+    AUTO_FREE char *record = x_asprintf("cat >>%s", log);
+
+    (void)state;
+    bench_start(b, NULL);
+    write_hook(b, "20-record", 0755, record);
+    bench_define(b, "new", "web1", "");
+    AUTO_FREE char *of_new = told_arguments(log, "new");
+    assert_string_equal(of_new, "{\"directory\":\"/\"}"); /* without the config */
+    for (size_t i = 0; i < ARRAY_LEN(rows_); i++) {
+        AUTO_JSON json_t *answer =
+            bench_call(b, rows_[i].call, "{\"domain\":\"web1\",%s}", rows_[i].arguments);
+        AUTO_FREE char *told = told_arguments(log, rows_[i].call);
+        assert_non_null(answer);
+        if (!told || !str_eq(told, rows_[i].told))
+            fail_msg("%s: hooks are told %s", rows_[i].call, told ? told : "nothing");
+    }
+    /* What nobody asked for has none. */
+    bench_define(b, "new", "web3", "null.poweroff-after=100");
+    bench_do(b, "start", "%s", "{\"domain\":\"web3\"}");
+    bench_await_state(b, "web3", "halted");
+}
+
 /* ---- The daemon dies on the way ---- */
 
 static const struct row {
@@ -673,6 +738,7 @@ int main(int argc, char **argv)
         TEST(test_last_words_are_kept_with_a_crash),
         TEST(test_records_are_made_anew),
         TEST(test_hooks),
+        TEST(test_hooks_are_told_the_arguments),
         cmocka_unit_test(test_every_point),
     };
     static struct CMUnitTest tests[ARRAY_LEN(fixed) + ARRAY_LEN(rows)];
