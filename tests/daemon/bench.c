@@ -410,10 +410,11 @@ void bench_refused(const struct bench *b, const char *code, const char *call, co
 
 void bench_define(const struct bench *b, const char *call, const char *name, const char *cmdline)
 {
-    bench_do(b, call,
-             "{\"config\":\"name='%s'\\nmemory=16\\nkernel='/vmlinuz'\\ncmdline='%s'\\n\","
-             "\"directory\":\"/\"}",
-             name, cmdline);
+    bench_do(
+        b, call,
+        "{\"config\":\"name='%s'\\nmemory=16\\nmaxvcpus=4\\nkernel='/vmlinuz'\\ncmdline='%s'\\n\","
+        "\"directory\":\"/\"}",
+        name, cmdline);
 }
 
 json_t *bench_show(const struct bench *b, const char *name)

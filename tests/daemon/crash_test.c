@@ -53,6 +53,14 @@ struct row {
 #define MAC "00:16:3e:00:00:01"
 #define NIC_ATTACH "network-attach+\"spec\":\"mac=" MAC "\""
 #define NIC_DETACH "network-detach+\"device\":\"" MAC "\""
+#define DISK "vdb"
+#define DISK_SPEC "format=raw,vdev=" DISK ",access=rw,target=/disk.img"
+#define DISK_ATTACH "block-attach+\"spec\":\"" DISK_SPEC "\",\"directory\":\"/\""
+#define DISK_DETACH "block-detach+\"device\":\"" DISK "\""
+#define DRIVE "hdc"
+#define CD_INSERT "cd-insert+\"device\":\"" DRIVE "\",\"file\":\"/new.iso\""
+#define CD_EJECT "cd-eject+\"device\":\"" DRIVE "\""
+#define VCPU_SET "vcpu-set+\"vcpus\":3"
 #define DUMP "dump-core+\"file\":\"FILE\""
 #define MEM_SET "mem-set+\"memory_kib\":8192"
 #define PURGE "delete+\"destroy\":true"
@@ -119,6 +127,19 @@ static const struct row rows[] = {
     {"change.intent",    NIC_DETACH,              FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"change.live",      NIC_DETACH,              FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"change.live",      NIC_DETACH,              FROM_RUNNING,          false, "running",   "running",   "absent"   },
+    {"change.intent",    DISK_ATTACH,             FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      DISK_ATTACH,             FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.intent",    DISK_DETACH,             FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      DISK_DETACH,             FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      DISK_DETACH,             FROM_RUNNING,          false, "running",   "running",   "absent"   },
+    {"change.intent",    CD_INSERT,               FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      CD_INSERT,               FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      CD_INSERT,               FROM_PAUSED,           false, "paused",    "paused",    "absent"   },
+    {"change.intent",    CD_EJECT,                FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      CD_EJECT,                FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.intent",    VCPU_SET,                FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      VCPU_SET,                FROM_RUNNING,          true,  "running",   "running",   "halted"   },
+    {"change.live",      VCPU_SET,                FROM_PAUSED,           false, "paused",    "paused",    "absent"   },
     {"core.written",     DUMP,                    FROM_RUNNING,          true,  "running",   "running",   "halted"   },
     {"core.written",     DUMP,                    FROM_PAUSED,           false, "paused",    "paused",    "absent"   },
     {"core.written",     "dump-core",             FROM_RUNNING,          true,  "running",   "running",   "halted"   },
@@ -183,6 +204,14 @@ static void make(struct bench *b, const struct row *row)
         bench_do(b, "config-set", "{\"domain\":\"%s\",\"overrides\":[\"memory=24\"]}", name);
     if (str_eq(row->call, NIC_DETACH))
         bench_do(b, "network-attach", "{\"domain\":\"%s\",\"spec\":\"mac=" MAC "\"}", name);
+    if (str_eq(row->call, DISK_DETACH))
+        bench_do(b, "block-attach",
+                 "{\"domain\":\"%s\",\"spec\":\"" DISK_SPEC "\",\"directory\":\"/\"}", name);
+    if (str_starts(row->call, "cd-"))
+        bench_do(b, "block-attach",
+                 "{\"domain\":\"%s\",\"spec\":\"vdev=" DRIVE ",devtype=cdrom%s\","
+                 "\"directory\":\"/\"}",
+                 name, str_eq(row->call, CD_EJECT) ? ",target=/old.iso" : "");
     if (row->from == FROM_PAUSED || row->from == FROM_SUSPENDED_PAUSED)
         bench_do(b, "pause", "%s", one);
     if (row->from >= FROM_SUSPENDED)
@@ -343,27 +372,66 @@ static void check_memory(struct bench *b, const struct row *row, bool killed, co
                  (long long)json_get_int(domain, "memory_kib", 0), config.data);
 }
 
-/* The same for an interface. That the guest has it is known by a detach that has nothing to say;
- * that it has not, by an attach. */
-static void check_nic(struct bench *b, const struct row *row, bool killed, const char *where)
+/* The same for its virtual CPUs. */
+static void check_vcpus(struct bench *b, const struct row *row, bool killed, const char *where)
 {
-    bool attach = str_eq(row->call, NIC_ATTACH);
-    bool done = killed && str_eq(row->point, "change.live");
-    AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
+    bool changed = killed && str_eq(row->point, "change.live");
 
-    if (!attach && !str_eq(row->call, NIC_DETACH))
+    if (!str_eq(row->call, VCPU_SET))
         return;
-    AUTO_JSON json_t *list = bench_call(b, "network-list", "%s", one);
-    json_t *vifs = json_object_get(json_object_get(list, "return"), "vifs");
-    if (json_array_size(vifs) != (attach == done ? 1 : 0))
-        fail_msg("%s: %zu interfaces are on record", where, json_array_size(vifs));
+    AUTO_JSON json_t *domain = bench_show(b, name);
+    const char *config = json_get_string(domain, "config", "");
+    bool stored = strstr(config, "vcpus = 3") || strstr(config, "vcpus=3");
+    if (json_get_int(domain, "vcpus", 0) != (changed ? 3 : 1) || stored != changed)
+        fail_msg("%s: the guest has %lld vCPUs, and stored is: %s", where,
+                 (long long)json_get_int(domain, "vcpus", 0), config);
+}
+
+/* A drive has the disc that is on record: that of before. The guest's file says "disc" where there
+ * is one, and "cdrom" where there is none. */
+static void check_disc(struct bench *b, const struct row *row, const char *where)
+{
+    bool eject = str_eq(row->call, CD_EJECT);
+    AUTO_FREE char *command = x_asprintf("grep -q '\"%s " DRIVE "\"' '%s'/run/null/%s",
+                                         eject ? "disc" : "cdrom", b->dir, uuid);
+
+    if (!eject && !str_eq(row->call, CD_INSERT))
+        return;
+    AUTO_JSON json_t *domain = bench_show(b, name);
+    const char *config = json_get_string(domain, "config", "");
+    if (!!strstr(config, "old.iso") != eject || strstr(config, "new.iso"))
+        fail_msg("%s: stored is: %s", where, config);
+    if (system(command) != 0) /* NOLINT: a folder of our own */
+        fail_msg("%s: the drive has another disc", where);
+}
+
+/* The same for a device. That the guest has it is known by a detach that has nothing to say; that
+ * it has not, by an attach. */
+static void check_device(struct bench *b, const struct row *row, bool killed, const char *where)
+{
+    bool disk = str_eq(row->call, DISK_ATTACH) || str_eq(row->call, DISK_DETACH);
+    bool attach = str_eq(row->call, NIC_ATTACH) || str_eq(row->call, DISK_ATTACH);
+    bool done = killed && str_eq(row->point, "change.live");
+    bool there = attach == done;
+    const char *kind = disk ? "block" : "network";
+    AUTO_FREE char *list_call = x_asprintf("%s-list", kind);
+    AUTO_FREE char *call = x_asprintf("%s-%s", kind, there ? "detach" : "attach");
+    const char *spec = disk ? DISK_SPEC "\",\"directory\":\"/" : "mac=" MAC;
+
+    if (!disk && !attach && !str_eq(row->call, NIC_DETACH))
+        return;
+    AUTO_JSON json_t *list = bench_call(b, list_call, "{\"domain\":\"%s\"}", name);
+    json_t *devices = json_object_get(json_object_get(list, "return"), disk ? "disks" : "vifs");
+    if (json_array_size(devices) != (there ? 1 : 0))
+        fail_msg("%s: %zu devices are on record", where, json_array_size(devices));
     AUTO_JSON json_t *answer =
-        attach == done
-            ? bench_call(b, "network-detach", "{\"domain\":\"%s\",\"device\":\"" MAC "\"}", name)
-            : bench_call(b, "network-attach", "{\"domain\":\"%s\",\"spec\":\"mac=" MAC "\"}", name);
+        there
+            ? bench_call(b, call, "{\"domain\":\"%s\",\"device\":\"%s\"}", name, disk ? DISK : MAC)
+            : bench_call(b, call, "{\"domain\":\"%s\",\"spec\":\"%s\"}", name, spec);
     json_t *result = json_object_get(answer, "return");
     if (!result || json_array_size(json_object_get(result, "warnings")) > 0)
-        fail_msg("%s: guest and record do not agree", where);
+        fail_msg("%s: guest and record do not agree: %s", where,
+                 json_get_string(json_object_get(answer, "error"), "message", "a warning"));
 }
 
 static void begin(struct bench *b, const struct row *row)
@@ -423,7 +491,9 @@ static void test_kill(void **state)
     check_file(row, row->after_kill, where);
     check_folder(b, where);
     check_memory(b, row, true, where);
-    check_nic(b, row, true, where);
+    check_vcpus(b, row, true, where);
+    check_disc(b, row, where);
+    check_device(b, row, true, where);
     bench_tidy(b, str_eq(row->after_kill, "broken"));
     live_on(b, row->after_kill, had_guest(row) && !boots_anew(row), where);
 }
@@ -453,7 +523,9 @@ static void test_fail(void **state)
     assert_state(b, row->after_fail, where);
     check_folder(b, where);
     check_memory(b, row, false, where);
-    check_nic(b, row, false, where);
+    check_vcpus(b, row, false, where);
+    check_disc(b, row, where);
+    check_device(b, row, false, where);
     bench_tidy(b, str_eq(row->after_fail, "broken"));
     live_on(b, row->after_fail, had_guest(row), where);
 }
@@ -562,7 +634,8 @@ static void test_every_point(void **state)
 {
     (void)state;
     for (size_t i = 0; fault_name(i); i++) {
-        bool met = str_starts(fault_name(i), "restart."); /* in supervision_test.c */
+        /* In supervision_test.c; and, being steps of one driver, in tests/e2e/crash.bats. */
+        bool met = str_starts(fault_name(i), "restart.") || str_starts(fault_name(i), "qemu.");
         for (size_t k = 0; k < ARRAY_LEN(rows); k++)
             met = met || str_eq(rows[k].point, fault_name(i));
         if (!met)
