@@ -103,12 +103,11 @@ int image_remove(const char *path, struct err *e)
 {
     AUTO_FREE char *dir = NULL;
 
-    if (image_unlink(path, e) < 0)
-        return -1;
+    int result = image_unlink(path, e);
     fs_split(path, &dir);
     /* A folder that stays, because others are in it or it is not ours, does no harm. */
     (void)rmdir(dir);
-    return 0;
+    return result;
 }
 
 int image_set_aside(const char *path, char **ret_path, struct err *e)

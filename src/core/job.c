@@ -192,7 +192,7 @@ static void take_aside(struct job *j)
  * between would finish at its next start what it has said to have failed. */
 static bool told_when_stored(const struct job *j)
 {
-    return j->result < 0 && j->intended && !j->abandoned;
+    return j->result < 0 && j->intended && !atomic_load(&j->abandoned);
 }
 
 static void result_stored(void *arg)
@@ -371,7 +371,7 @@ static void thread_ended(void *arg)
     struct job *j = arg;
 
     j->engine->running--;
-    if (j->abandoned) {
+    if (atomic_load(&j->abandoned)) {
         /* Its end was told when it was abandoned; the look sets right what it left. */
         j->engine->host.look(j->engine->host.arg);
         start_waiting(j->engine);
@@ -497,7 +497,7 @@ static void preempt_late(void *arg)
     free(late);
     if (!j || j->ended || !j->domain || j->domain->next_job == NULL)
         return;
-    j->abandoned = true;
+    atomic_store(&j->abandoned, true);
     j->refs++;
     j->result = err_set(&j->err, ERR_CANCELLED,
                         "%s of %s was abandoned: it did not end in time "
@@ -704,8 +704,11 @@ void job_phase(struct job *j, const char *phase)
 
 int job_commit(struct job *j, const char *intent, const char *intent_path, struct err *e)
 {
-    /* A cancelled job commits nothing more: an abandoned one must not bring back a record. */
-    if (op_check(&j->op, e) < 0)
+    /* A cancelled job commits nothing more, unless it cannot be taken back: an abandoned one must
+     * not bring back a record. */
+    if (j->no_return && atomic_load(&j->abandoned))
+        return err_set(e, ERR_CANCELLED, "cancelled");
+    if (!j->no_return && op_check(&j->op, e) < 0)
         return -1;
     struct store_batch *b = store_batch_new();
     j->intended = true;

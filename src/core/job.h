@@ -158,11 +158,11 @@ struct job {
     struct domain *domain; /* loop thread's; NULL once it is gone */
     bool threaded;         /* its thread was started */
     bool ended;
-    bool abandoned;      /* a destroy went past it: its result is ignored */
-    struct list waiters; /* struct waiter of job.c */
-    unsigned refs;       /* loop thread's */
-    int result;          /* loop thread's, once it has ended: 0 or -1 */
-    struct err err;      /* loop thread's, with result -1 */
+    atomic_bool abandoned; /* a destroy went past it: its result is ignored; set by the loop */
+    struct list waiters;   /* struct waiter of job.c */
+    unsigned refs;         /* loop thread's */
+    int result;            /* loop thread's, once it has ended: 0 or -1 */
+    struct err err;        /* loop thread's, with result -1 */
 
     /* The job thread's, from start to end; the loop's before and after. */
     struct job_args args;
@@ -178,6 +178,7 @@ struct job {
     bool gone;            /* the record is to be dropped */
     bool changed;         /* r or seen/obs are to be taken even on failure */
     bool intended;        /* an intent is on record (job_commit) */
+    bool no_return;       /* it is done and only to be noted: a cancel comes too late */
     struct record *aside; /* owned: of a domain that was made beside this one; NULL */
     struct observation aside_obs;
     int console_fd;  /* opened for the host; -1 */

@@ -38,6 +38,7 @@ struct pump {
     struct image_reader *reader; /* loading; borrowed */
     int fd;                      /* owned by the pump */
     pthread_t thread;
+    bool hung_up; /* loading: the driver's end was closed when it failed */
     int result;
     struct err err;
 };
@@ -69,6 +70,8 @@ static void *pump_main(void *arg)
         if (image_reader_memory_bytes(pump->reader) > 0)
             op.progress = NULL;
         pump->result = image_reader_stream(pump->reader, pump->fd, &op, &pump->err);
+        struct pollfd p = {.fd = pump->fd};
+        pump->hung_up = poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
     }
     close(pump->fd);
     return NULL;
@@ -100,7 +103,7 @@ static int pump_finish(struct pump *pump, int driver_result, struct err *e)
 {
     pthread_join(pump->thread, NULL);
     if (pump->result < 0 && (driver_result == 0 || pump->err.code != ERR_CANCELLED)) {
-        bool consequence = !pump->writer && driver_result < 0 && pump->err.code == ERR_FAILED;
+        bool consequence = !pump->writer && driver_result < 0 && pump->hung_up;
         if (!consequence)
             *e = pump->err;
         return -1;
@@ -650,6 +653,7 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
     if (claim_and_run(j, path, spent, e) < 0)
         return -1;
     /* It runs: whatever fails from here on, the record must say so. */
+    j->no_return = true;
     j->changed = true;
     free(j->r->image.path);
     j->r->image = (struct image_record){0};
@@ -659,7 +663,11 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
     if (fault_point("resume.running", e) < 0 || job_commit(j, "resumed", path, e) < 0 ||
         fault_point("resume.committed", e) < 0)
         return -1;
-    return image_remove(spent_path, e);
+    struct err left;
+    if (image_remove(spent_path, &left) < 0)
+        job_warn(j, "%s runs, and its spent image is left until the next start of reeved: %s",
+                 j->r->name, left.msg);
+    return 0;
 }
 
 int saving_resume(struct job *j, struct err *e)

@@ -28,10 +28,22 @@
 #include "base/mem.h"
 
 static const char *program;
+static const char *driver = "null";
+static const char *preload;
 
 void bench_program(const char *path)
 {
     program = path;
+}
+
+void bench_driver(const char *name)
+{
+    driver = name;
+}
+
+void bench_preload(const char *path)
+{
+    preload = path;
 }
 
 int64_t bench_now_ms(void)
@@ -82,7 +94,7 @@ void bench_close(struct bench *b)
 static NORETURN void become_daemon(const struct bench *b, const char *fault,
                                    const char *const *words)
 {
-    const char *argv[24] = {program,  "--foreground", "--driver", "null",     "--state-dir",
+    const char *argv[24] = {program,  "--foreground", "--driver", driver,     "--state-dir",
                             b->state, "--run-dir",    b->run,     "--config", b->conf};
     int log = open(b->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     size_t n = 10;
@@ -93,6 +105,8 @@ static NORETURN void become_daemon(const struct bench *b, const char *fault,
         setenv("REEVE_FAULT", fault, 1);
     else
         unsetenv("REEVE_FAULT");
+    if (preload)
+        setenv("LD_PRELOAD", preload, 1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(log, 1);
     dup2(log, 2);
@@ -468,7 +482,7 @@ void bench_age(struct bench *b, const char *uuid)
 
 size_t bench_guests(const struct bench *b)
 {
-    AUTO_FREE char *path = x_asprintf("%s/null", b->run);
+    AUTO_FREE char *path = x_asprintf("%s/%s", b->run, driver);
     DIR *dir = opendir(path);
     struct dirent *entry;
     size_t count = 0;
@@ -516,7 +530,7 @@ static void tidy_folder(const struct bench *b, const char *folder, const json_t 
 
 void bench_tidy(const struct bench *b, bool broken)
 {
-    AUTO_FREE char *guests = x_asprintf("%s/null", b->run);
+    AUTO_FREE char *guests = x_asprintf("%s/%s", b->run, driver);
     AUTO_FREE char *images = x_asprintf("%s/images", b->state);
     AUTO_JSON json_t *list = bench_call(b, "list", "%s", "");
     json_t *domains = json_object_get(json_object_get(list, "return"), "domains");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A real reeved with the null driver in a folder of its own, and clients of its socket. Every wait
- * has an end; what does not come in time fails the test. */
+/* A real reeved, with the null driver unless told otherwise, in a folder of its own, and clients of
+ * its socket. Every wait has an end; what does not come in time fails the test. */
 #ifndef TESTS_DAEMON_BENCH_H
 #define TESTS_DAEMON_BENCH_H
 
@@ -26,6 +26,10 @@ struct bench {
 
 /* The binary: from the first argument of the test program. */
 void bench_program(const char *path);
+/* Another driver than null. */
+void bench_driver(const char *name);
+/* A library that stands before libc in the daemon (LD_PRELOAD). */
+void bench_preload(const char *path);
 
 void bench_open(struct bench *b);
 /* Ends the daemon with SIGKILL and removes the folder. After a failure the log is shown. */
