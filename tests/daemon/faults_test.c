@@ -317,7 +317,7 @@ static void meddle(const struct run *run)
         return;
     AUTO_JSON json_t *domain = bench_show(&bench, name);
     json_t *job = json_object_get(domain, "job");
-    AUTO_JSON json_t *answer =
+    UNUSED AUTO_JSON json_t *answer =
         job ? bench_call(&bench, "cancel", "{\"job\":%lld}", (long long)json_get_int(job, "id", 0))
             : NULL;
 }

@@ -615,6 +615,24 @@ static int64_t expect_saved(struct guest *g)
     return guest_expect_standing(g);
 }
 
+/* What was saved somewhere else is refused, with what differs, and nothing is left of it. */
+static void expect_refused_elsewhere(struct guest *g, int fd, const char *platform)
+{
+    const struct elsewhere *where = g->rig->subject->elsewhere;
+    struct err e;
+
+    for (; where && where->word; where++) {
+        const char *at = strstr(platform, where->word);
+        assert_non_null(at);
+        AUTO_FREE char *other = x_asprintf("%.*s%s%s", (int)(at - platform), platform,
+                                           where->instead, at + strlen(where->word));
+        assert_int_equal(restore_by_pipe(g, fd, other, &e), -1);
+        if (!strstr(e.msg, where->named))
+            fail_msg("\"%s\" is not named: %s", where->named, e.msg);
+        rig_expect_no_trace(g->rig);
+    }
+}
+
 static void saved_state_goes_on_after_destroy_and_restore(void **state)
 {
     struct rig *r = *state;
@@ -630,6 +648,8 @@ static void saved_state_goes_on_after_destroy_and_restore(void **state)
         int64_t value = expect_saved(g);
         guest_destroy(g);
         rig_expect_no_trace(r);
+        if (by_pipe)
+            expect_refused_elsewhere(g, fd, platform);
         EXPECT_OK((by_pipe ? restore_by_pipe : restore_from_file)(g, fd, platform, &e));
         assert_int_equal(guest_info(g).state, OBS_PAUSED);
         guest_expect_goes_on(g, value, true);

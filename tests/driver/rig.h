@@ -30,6 +30,11 @@ struct subject {
     /* What a saved state begins with, without which nothing is made of it; NULL: nothing. */
     const char *stream_head;
     size_t stream_head_len;
+    /* How the line of `platform` differs elsewhere: a word of it, and what stands there instead;
+     * a refusal has `named`. Ended by NULL; NULL: no such case. */
+    const struct elsewhere {
+        const char *word, *instead, *named;
+    } * elsewhere;
     /* Fills in what makes such a guest; strings owned by conf. */
     void (*prepare)(struct conf *conf, enum behaviour b);
     /* The guest runs: it is made to do it, now or by itself soon. */

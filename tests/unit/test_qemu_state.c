@@ -218,16 +218,31 @@ static void test_platform(void **state)
         "qemu-7.2 machine=pc accel=tcg cpu=max places=vda:24",
         "qemu-7.2 machine=pc accel=tcg cpu=max places=vda:-1",
         "qemu-7.2 machine=pc accel=tcg cpu=max places=vda:0,vdb:0",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=- features=",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=- feature=aes",
         "qemu-7.2 machine=pc accel=tcg cpu=max places=a-name-that-is-much-too-long:0",
     };
-    struct platform platform;
+    struct platform platform, here;
     struct err e;
 
     (void)state;
     assert_int_equal(platform_parse(text, &platform, &e), 0);
     assert_string_equal(platform.machine, "pc-q35-7.2");
+    assert_string_equal(platform.features, "");
     AUTO_FREE char *back = platform_text(&platform);
     assert_string_equal(back, text);
+    AUTO_FREE char *more = x_asprintf("%s features=aes,avx2,avx", text);
+    assert_int_equal(platform_parse(more, &platform, &e), 0);
+    AUTO_FREE char *more_back = platform_text(&platform);
+    assert_string_equal(more_back, more);
+    here = platform;
+    assert_int_equal(platform_compare_features(&platform, &here, &e), 0);
+    strcpy(here.features, "avx512f,avx2,xaes,aesx,avx");
+    assert_int_equal(platform_compare_features(&platform, &here, &e), -1);
+    assert_int_equal(e.code, ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.msg, "(aes)"));
+    here.features[0] = '\0'; /* not to be known */
+    assert_int_equal(platform_compare_features(&platform, &here, &e), 0);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         assert_int_equal(platform_parse(bad[i], &platform, &e), -1);
         assert_int_equal(e.code, ERR_DAMAGED);

@@ -317,17 +317,20 @@ int life_console(struct driver_handle *h, const struct domain_ref *ref, int *ret
 
 int life_platform(struct driver_handle *h, const struct domain_ref *ref, char **ret, struct err *e)
 {
-    AUTO_CLOSE int dirfd = -1;
+    AUTO_SESSION struct session s = SESSION_NONE;
+    struct op op = op_within(QMP_COMMAND_MS);
     struct platform platform;
     struct meta meta;
 
-    if (folder_open(h->dirfd, ref->uuid, &dirfd, e) < 0 || meta_read(dirfd, &meta, e) < 0)
+    if (session_open(&s, h, ref, &op, e) < 0 || meta_read(s.dirfd, &meta, e) < 0)
         return -1;
     str_copy(platform.qemu, sizeof platform.qemu, meta.qemu);
     str_copy(platform.machine, sizeof platform.machine, meta.machine);
     str_copy(platform.accel, sizeof platform.accel, meta.accel);
     str_copy(platform.cpu, sizeof platform.cpu, meta.cpu);
     platform.places = meta.places;
+    if (platform_ask_features(&s.qmp, &platform, &op, e) < 0)
+        return -1;
     *ret = platform_text(&platform);
     return 0;
 }

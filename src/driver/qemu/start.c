@@ -365,9 +365,21 @@ static int fill_memory(const struct start *s, const struct op *op, struct err *e
     return memory->fill(memory->arg, fd, ram_bytes(kib), op, e);
 }
 
+/* Before anything is loaded: a guest that goes on without a feature that it uses dies of it. */
+static int check_features(struct start *s, const struct op *op, struct err *e)
+{
+    struct platform here = s->platform;
+
+    if (!s->platform.features[0])
+        return 0; /* not known when it was saved */
+    return platform_ask_features(&s->qmp, &here, op, e) < 0
+               ? -1
+               : platform_compare_features(&s->platform, &here, e);
+}
+
 static int load(struct start *s, int stream_fd, const struct op *op, struct err *e)
 {
-    if (fill_memory(s, op, e) < 0 ||
+    if (check_features(s, op, e) < 0 || fill_memory(s, op, e) < 0 ||
         ram_set_apart(&s->qmp, s->args->memory && s->args->memory->apart, op, e) < 0 ||
         qmp_give_fd(&s->qmp, "stream", stream_fd, op, e) < 0 ||
         qmp_run(&s->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) <
