@@ -227,3 +227,44 @@ restart_daemon()
     assert_state web1 running
     assert_goes_on web1 "$before" "$size"
 }
+
+# clock_off NAME COMMAND: by how many seconds the guest's clock that COMMAND tells is behind ours.
+clock_off()
+{
+    local told
+    ask "$1" "$2" "$2 .*"
+    told=$(answer "$1" "$2 \(.*\)")
+    case "$2" in
+    date) told=$(date -u -d "$told" +%s) ;;
+    esac
+    echo $(($(date -u +%s) - told))
+}
+
+@test "after a resume and a restore the guest's hardware clock is right; its kernel's is behind until it is set" {
+    run_guest web1
+    local off way
+    reeve adopt web1
+    ask web1 set-clock 'clock set'
+    for way in resume restore; do
+        off=$(clock_off web1 date)
+        [ "$off" -ge -2 ] && [ "$off" -le 4 ]
+        case "$way" in
+        resume) reeve suspend web1 ;;
+        restore) reeve save web1 "$place/web1.reeve" ;;
+        esac
+        sleep 12 # the time that the guest must not lose
+        case "$way" in
+        resume) reeve resume web1 ;;
+        restore) reeve restore "$place/web1.reeve" ;;
+        esac
+        off=$(clock_off web1 rtc)
+        echo "$way: hardware clock $off s behind"
+        [ "$off" -ge -2 ] && [ "$off" -le 4 ]
+        off=$(clock_off web1 date)
+        echo "$way: kernel's clock $off s behind"
+        [ "$off" -ge 10 ] && [ "$off" -le 20 ]
+        ask web1 set-clock 'clock set'
+        off=$(clock_off web1 date)
+        [ "$off" -ge -2 ] && [ "$off" -le 4 ]
+    done
+}
