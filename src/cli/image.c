@@ -8,13 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/run.h"
 
-enum { COPY_BYTES = 1024 * 1024 };
+enum { COPY_BYTES = 1024 * 1024, QUIET_MS = 500 };
 
 /* ---- "-": the daemon reads and writes files, so stdin and stdout go by way of one ---- */
 
@@ -130,13 +131,57 @@ static int set_out(const struct command *cmd, json_t *args, const char *word, st
     return 1;
 }
 
+static void draw_progress(const json_t *progress, int64_t began_ms, bool *drawn)
+{
+    AUTO_STR struct str line = {0};
+    struct err ignored;
+
+    if (clock_mono_ms() - began_ms < QUIET_MS)
+        return;
+    str_add(&line, "\r\033[K");
+    print_progress_rate(progress, clock_wall_ms(), &line);
+    *drawn = fs_write_all(STDERR_FILENO, line.data, line.len, "", &ignored) == 0;
+}
+
+/* The answer; the progress stands on the terminal meanwhile, where there is one. */
+static json_t *call_shown(struct command *cmd, const char *name, json_t *args, struct err *e)
+{
+    bool drawn = false, shows = isatty(STDERR_FILENO) && !cmd->options.given[OPT_QUIET];
+    int64_t id, began_ms = clock_mono_ms();
+    json_t *answer = NULL, *error = NULL;
+    struct err ignored;
+
+    if (shows && !str_eq(name, "image-info"))
+        json_set_bool(args, "progress", true);
+    if (client_send(&cmd->client, name, json_incref(args), &id, e) < 0)
+        return NULL;
+    while (!answer && !error) {
+        AUTO_JSON json_t *line = client_next(&cmd->client, 0, e);
+        if (!line)
+            break;
+        if (json_get_int(line, "id", -1) != id)
+            continue;
+        answer = json_incref(json_object_get(line, "return"));
+        error = json_incref(json_object_get(line, "error"));
+        const json_t *progress = json_object_get(line, "progress");
+        if (progress)
+            draw_progress(progress, began_ms, &drawn);
+    }
+    if (drawn && fs_write_all(STDERR_FILENO, "\r\033[K", 4, "", &ignored) < 0)
+        drawn = false;
+    if (error)
+        client_failed(&cmd->client, error, e);
+    json_decref(error);
+    return answer;
+}
+
 static int call(struct command *cmd, const char *name, json_t *args, bool to_stdout, struct err *e)
 {
     AUTO_STR struct str text = {0};
 
     if (command_connect(cmd, e) < 0)
         return -1;
-    AUTO_JSON json_t *answer = client_call(&cmd->client, name, json_incref(args), 0, e);
+    AUTO_JSON json_t *answer = call_shown(cmd, name, args, e);
     if (!answer)
         return -1;
     if (to_stdout)

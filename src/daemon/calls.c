@@ -132,9 +132,11 @@ static const struct call calls[] = {
     {"cd-insert",      ROLE_ADMIN,    call_cd,             {GUEST, "!device", "!/file"}                    },
     {"cd-eject",       ROLE_OPERATOR, call_cd,             {GUEST, "!device"}                              },
     {"image-info",     ROLE_ADMIN,    call_image_info,     {"!/file"}                                      },
-    {"image-verify",   ROLE_ADMIN,    call_image_verify,   {"!/file"}                                      },
-    {"image-export",   ROLE_ADMIN,    call_image_export,   {"domain", "/file", "!/out", "level"}           },
-    {"image-import",   ROLE_ADMIN,    call_image_import,   {"!/file", "!/out", "level"}                    },
+    {"image-verify",   ROLE_ADMIN,    call_image_verify,   {"!/file", "progress"}                          },
+    {"image-export",
+     ROLE_ADMIN,                      call_image_export,
+     {"domain", "/file", "!/out", "level", "progress"}                                                     },
+    {"image-import",   ROLE_ADMIN,    call_image_import,   {"!/file", "!/out", "level", "progress"}        },
     {"doctor",         ROLE_ADMIN,    call_doctor,         {"repair"}                                      },
 };
 

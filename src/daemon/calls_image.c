@@ -1,24 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* Save images as files: looked at, verified, copied. On a worker thread, with the client's rights.
- */
+/* Save images as files: looked at, verified, copied. Each on a thread of its own, with the client's
+ * rights: it may last, and libuv's workers are for what does not. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/image.h"
 #include "daemon/daemon.h"
 
+enum { CALLS_MAX = 4, PROGRESS_MS = 250, STACK_BYTES = 512 * 1024 };
+
+struct image_call;
+typedef int image_run(struct image_call *c, struct err *e);
+
 struct image_call {
     struct list link; /* daemon.image_calls */
-    uv_work_t work;
+    uv_timer_t timer; /* shows progress */
     struct daemon *daemon;
     struct request *request; /* NULL once the client is gone */
-    /* Reads `file` and fills answer; on the worker thread. */
-    int (*run)(struct image_call *c, struct err *e);
+    int64_t started_ms;
+    uint64_t shown_bytes;
+    _Atomic uint64_t done_bytes, total_bytes; /* written by the thread */
+    /* Reads `file` and fills answer; on the thread. */
+    image_run *run;
     char *file; /* owned */
     char *out;  /* owned; NULL: nothing is written */
     int level;
@@ -115,13 +126,6 @@ static int run_copy(struct image_call *c, struct err *e)
     return 0;
 }
 
-static void work(uv_work_t *work)
-{
-    struct image_call *c = work->data;
-
-    c->result = c->run(c, &c->err);
-}
-
 static void raise_cancel(const struct image_call *c)
 {
     uint64_t one = 1;
@@ -130,11 +134,21 @@ static void raise_cancel(const struct image_call *c)
         return; /* it is raised already */
 }
 
-static void done(uv_work_t *work, int status)
+static void call_freed(uv_handle_t *handle)
 {
-    struct image_call *c = work->data;
+    struct image_call *c = handle->data;
 
-    (void)status;
+    json_decref(c->answer);
+    close(c->op.cancel_fd);
+    free(c->file);
+    free(c->out);
+    free(c);
+}
+
+static void done(void *arg)
+{
+    struct image_call *c = arg;
+
     list_remove(&c->link);
     if (c->request) {
         c->request->drop = NULL;
@@ -143,11 +157,52 @@ static void done(uv_work_t *work, int status)
         else
             request_fail(c->request, &c->err, NULL);
     }
-    json_decref(c->answer);
-    close(c->op.cancel_fd);
-    free(c->file);
-    free(c->out);
-    free(c);
+    uv_close((uv_handle_t *)&c->timer, call_freed);
+}
+
+static void *thread_main(void *arg)
+{
+    struct image_call *c = arg;
+
+    c->result = c->run(c, &c->err);
+    post_send(c->daemon->engine.post, done, c);
+    return NULL;
+}
+
+static void note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct image_call *c = arg;
+
+    atomic_store(&c->done_bytes, done_bytes);
+    atomic_store(&c->total_bytes, total_bytes);
+}
+
+static void show_progress(uv_timer_t *timer)
+{
+    struct image_call *c = timer->data;
+    uint64_t bytes = atomic_load(&c->done_bytes);
+
+    if (!c->request || bytes == c->shown_bytes)
+        return;
+    c->shown_bytes = bytes;
+    json_t *progress = json_object();
+    json_set_int(progress, "done_bytes", (int64_t)bytes);
+    json_set_int(progress, "total_bytes", (int64_t)atomic_load(&c->total_bytes));
+    json_set_time(progress, "started", c->started_ms);
+    request_interim(c->request, "progress", progress);
+}
+
+static int start_thread(struct image_call *c, struct err *e)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    int failed = pthread_create(&thread, &attr, thread_main, c);
+    pthread_attr_destroy(&attr);
+    return failed ? err_errno(e, ERR_FAILED, failed, "cannot start a thread") : 0;
 }
 
 /* The client went away: nobody waits for the copy. */
@@ -180,20 +235,32 @@ int calls_level(const struct request *r, int *ret, struct err *e)
     return 0;
 }
 
+/* Each has a thread, memory for its chunks, and a disk that it shares with the guests. */
+static int check_room(struct daemon *d, const struct request *r, image_run *run, struct err *e)
+{
+    size_t count = 0;
+
+    LIST_EACH (&d->image_calls, c, struct image_call, link)
+        count += c->run != run_info;
+    if (run == run_info || count < CALLS_MAX)
+        return 0;
+    return err_set(e, ERR_TOO_MANY,
+                   "%s: %zu images are being verified or copied already; wait for one to end",
+                   r->name, count);
+}
+
 /* file is taken over. */
-static void begin(struct daemon *d, struct request *r, char *file, bool managed,
-                  int (*run)(struct image_call *c, struct err *e))
+static void begin(struct daemon *d, struct request *r, char *file, bool managed, image_run *run)
 {
     struct image_call *c = x_calloc(1, sizeof *c);
     struct err e;
 
-    if (calls_level(r, &c->level, &e) < 0) {
+    if (check_room(d, r, run, &e) < 0 || calls_level(r, &c->level, &e) < 0) {
         request_fail(r, &e, NULL);
         free(file);
         free(c);
         return;
     }
-    c->work.data = c;
     c->daemon = d;
     c->request = r;
     c->run = run;
@@ -201,12 +268,22 @@ static void begin(struct daemon *d, struct request *r, char *file, bool managed,
     c->out = x_strdup(json_get_string(r->args, "out", NULL));
     c->managed = managed;
     c->user = *client_user(r->client);
-    c->op.cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->started_ms = clock_wall_ms();
+    c->op = (struct op){.cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                        .progress = note_progress,
+                        .progress_arg = c};
     c->answer = json_object();
+    c->timer.data = c;
+    uv_timer_init(d->loop, &c->timer);
     r->state = c;
     r->drop = drop;
     list_append(&d->image_calls, &c->link);
-    uv_queue_work(d->loop, &c->work, work, done);
+    if (json_get_bool(r->args, "progress", false))
+        uv_timer_start(&c->timer, show_progress, PROGRESS_MS, PROGRESS_MS);
+    if (start_thread(c, &c->err) < 0) {
+        c->result = -1;
+        done(c);
+    }
 }
 
 static char *file_of(const struct request *r)

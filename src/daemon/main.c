@@ -209,6 +209,11 @@ static void on_tick(uv_timer_t *tick)
     uv_timer_stop(tick);
 }
 
+static bool threads_work(const struct daemon *d)
+{
+    return d->engine.running > 0 || !list_empty(&d->image_calls);
+}
+
 /* After SIGTERM: what can be cancelled is, and gets 10 s to roll back. */
 static void end_jobs(struct daemon *d)
 {
@@ -219,7 +224,7 @@ static void end_jobs(struct daemon *d)
     job_cancel_all(&d->engine);
     calls_image_stop(d);
     uv_timer_init(d->loop, &tick);
-    while (d->engine.running > 0 && clock_mono_ms() < deadline_ms) {
+    while (threads_work(d) && clock_mono_ms() < deadline_ms) {
         uv_timer_start(&tick, on_tick, (uint64_t)clock_left_ms(deadline_ms), 0);
         uv_run(d->loop, UV_RUN_ONCE);
     }
@@ -325,7 +330,7 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
     server_stop(d->server);
     d->server = NULL;
     observer_stop(TAKE(d->observer));
-    bool whole = d->engine.running == 0;
+    bool whole = !threads_work(d);
     if (whole) {
         post_run(post); /* the observer's last word, while there are domains */
         engine_close(&d->engine);

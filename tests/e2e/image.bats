@@ -120,3 +120,63 @@ size()
     refused 1 image import empty.reeve b.reeve
     [ ! -e b.reeve ]
 }
+
+# long_copies N: that many exports of one large image begin; their processes are in `copies`.
+long_copies()
+{
+    local i
+    copies=()
+    for ((i = 0; i < $1; i++)); do
+        reeve image export a.reeve "b$i.reeve" --level 19 2>"err$i" 3>&- 4>&- &
+        copies+=($!)
+    done
+    wait_for 20 parts_there "$1"
+}
+
+parts_there()
+{
+    [ "$(find . -name '.b*.part' | wc -l)" -eq "$1" ]
+}
+
+no_parts()
+{
+    parts_there 0
+}
+
+@test "long copies hold up nobody else, their number is bounded, and they end with their client" {
+    echo 'cmdline = "null.save-bytes=200000000"' >>web1.cfg
+    reeve create web1.cfg
+    reeve save web1 a.reeve
+    local copies before pid
+    long_copies 4
+    before=$EPOCHSECONDS
+    reeve list >/dev/null
+    reeve log >/dev/null
+    reeve image info a.reeve >/dev/null
+    reeve create web1.cfg
+    [ $((EPOCHSECONDS - before)) -le 10 ]
+    refused 1 image export a.reeve no.reeve
+    says '4 images are being verified or copied'
+    [ ! -e no.reeve ]
+    for pid in "${copies[@]}"; do
+        kill -0 "$pid" # it still works
+        kill "$pid"
+    done
+    wait_for 20 no_parts
+    [ -z "$(find . -name 'b*.reeve')" ]
+    assert_state web1 running
+    # The daemon ends with one under way, and leaves nothing of it.
+    long_copies 1
+    stop_daemon
+    no_parts
+}
+
+@test "on a terminal a long copy shows its bytes, rate and time left" {
+    echo 'cmdline = "null.save-bytes=60000000"' >>web1.cfg
+    reeve create web1.cfg
+    reeve save web1 a.reeve
+    timeout 60 "$BATS_TEST_DIRNAME/on-terminal" 24x100 \
+        'expect:[0-9]+ %, [0-9.]+ of [0-9.]+ MiB, [0-9.]+ MiB/s' 'expect:wrote ' end:0 -- \
+        reeve image export a.reeve b.reeve --level 19
+    reeve image verify b.reeve
+}
