@@ -7,7 +7,7 @@
 dom0_packages=(xen-utils-4.17 xen-hypervisor-4.17-amd64 xenstore-utils linux-image-amd64 qemu-system-xen
     busybox-static kmod iproute2 bridge-utils procps
     libjansson4 libuv1 libsqlite3-0 libxxhash0 libzstd1 libxenmisc4.17 libmicrohttpd12
-    bats jq less socat strace)
+    bats jq less libcmocka0 socat strace)
 
 # What of the kernel's many drivers an emulated machine and a dom0 have a use for.
 kept_drivers=(block char/virtio_console.ko char/hw_random md net/dummy.ko net/net_failover.ko

@@ -29,6 +29,7 @@
 #include "base/str.h"
 #include "resources.h"
 #include "rig.h"
+#include "saves.h"
 
 enum { AWAY_MS = 1500 };
 
@@ -861,6 +862,16 @@ static void a_live_save_stops_at_its_end(void **state)
     int64_t stopped = 0, before = clock_mono_ms();
     int fd = scratch();
 
+    if (r->subject->saved_standing) {
+        EXPECT_ERR(r->driver->save_live(r->handle, &g->ref, fd, &op, &stopped, &e),
+                   ERR_UNSUPPORTED);
+        assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+        guest_expect_runs(g);
+        close(fd);
+        guest_destroy(g);
+        guest_free(g);
+        return;
+    }
     EXPECT_OK(r->driver->save_live(r->handle, &g->ref, fd, &op, &stopped, &e));
     int64_t value = expect_saved(g);
     assert_in_range(stopped, before, clock_mono_ms());
@@ -1346,6 +1357,7 @@ static const struct {
     CASE(a_save_that_times_out_runs_on, MEMBER(save)),
     CASE(a_save_whose_reader_goes_away_runs_on, MEMBER(save)),
     CASE(a_save_to_a_full_disk_runs_on, MEMBER(save)),
+    CASE(saves_in_vain_harm_nothing, MEMBER(save), MEMBER(save_undo)),
     CASE(bad_streams_leave_nothing, MEMBER(save), MEMBER(restore)),
     CASE(guests_are_found_again, MEMBER(list)),
     CASE(a_guest_that_ends_while_nobody_looks_is_seen_later, MEMBER(list)),
@@ -1418,17 +1430,17 @@ int main(int argc, char **argv)
         subject_guest_dir = argv[2];
         argv++;
         argc--;
-    } else if (argc >= 4 && argc <= 5 && str_eq(argv[1], "xen")) {
-        if (subject_load_xen(argv[2]) < 0)
+    } else if (argc >= 5 && argc <= 6 && str_eq(argv[1], "xen")) {
+        subject = subject_xen(argv[3], argv[2]);
+        if (!subject)
             return 1;
-        subject = &subject_xen;
-        subject_guest_dir = argv[3];
-        argv += 2;
-        argc -= 2;
+        subject_guest_dir = argv[4];
+        argv += 3;
+        argc -= 3;
     } else {
         fprintf(stderr,
                 "usage: %s null [CASE | K/N] | qemu GUESTDIR [CASE | K/N] | "
-                "xen MODULE GUESTDIR [CASE | K/N]\n",
+                "xen pv|pvh MODULE GUESTDIR [CASE | K/N]\n",
                 argv[0]);
         return 2;
     }

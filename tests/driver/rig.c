@@ -80,12 +80,39 @@ static void add_processes(struct rig *r, struct str *to)
     closedir(dir);
 }
 
+/* Lines of what the command prints that name one of the guests, or the rig's folder. */
+static void add_lines(struct rig *r, const char *command, struct str *to)
+{
+    FILE *out = popen(command, "re");
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t len;
+
+    assert_non_null(out);
+    while ((len = getline(&line, &cap, out)) > 0) {
+        if (has_uuid(r, line, (size_t)len) || strstr(line, r->folder))
+            str_addn(to, line, (size_t)len);
+    }
+    free(line);
+    pclose(out);
+}
+
+/* What guests of the host leave where no folder of ours is. */
+static void add_host(struct rig *r, struct str *to)
+{
+    add_lines(r, "xenstore-ls -f", to);
+    add_lines(r, "ls /var/lib/xen", to);
+    add_lines(r, "cat /sys/block/loop*/loop/backing_file 2>/dev/null", to);
+}
+
 static char *traces(struct rig *r)
 {
     struct str text = {0};
 
     add_tree(r->folder, &text);
     add_processes(r, &text);
+    if (r->subject->has_host)
+        add_host(r, &text);
     return str_take(&text);
 }
 

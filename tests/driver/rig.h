@@ -25,6 +25,9 @@ struct subject {
     int64_t count_ms;        /* and one more each so many milliseconds */
     bool has_process;        /* each guest is a process with its uuid in the arguments */
     bool has_host;           /* guests are the host's: the driver lists those of others too */
+    bool has_machine;        /* guests see a whole machine: drives for discs, a power button */
+    bool saved_standing;     /* guests of this kind cannot be saved while they run */
+    unsigned vain_saves;     /* how many in the case with saves that come to nothing */
     unsigned parallel;       /* guests at once in the case with several */
     const char *disk_prefix; /* "vd": a disk is vdb */
     /* What a saved state begins with, without which nothing is made of it; NULL: nothing. */
@@ -74,10 +77,9 @@ struct guest {
 };
 
 extern const struct subject subject_null, subject_qemu;
-/* Its driver is in a module: subject_load_xen first, which returns 0, or -1 with a line on stderr.
- */
-extern struct subject subject_xen;
-int subject_load_xen(const char *module);
+/* Xen's, of guests of that type ("pv", "pvh"), with the driver of that module; NULL with a line on
+ * stderr. */
+const struct subject *subject_xen(const char *module, const char *type);
 /* Where real guests find vmlinuz and initrd.gz; Xen's prefer vmlinux, which builds faster. */
 extern const char *subject_guest_dir;
 

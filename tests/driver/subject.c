@@ -69,6 +69,7 @@ const struct subject subject_null = {
     .enough = 100,
     .slack = 20,
     .count_ms = 1,
+    .vain_saves = 100,
     .parallel = 16,
     .disk_prefix = "vd",
     .prepare = null_prepare,
@@ -217,6 +218,8 @@ const struct subject subject_qemu = {
     .slack = 4,
     .count_ms = 150,
     .has_process = true,
+    .has_machine = true,
+    .vain_saves = 12,
     .parallel = 2,
     .disk_prefix = "vd",
     .prepare = qemu_prepare,
@@ -228,11 +231,13 @@ const struct subject subject_qemu = {
 
 /* ---- xen ---- */
 
+static enum conf_type xen_type;
+
 static void xen_prepare(struct conf *conf, enum behaviour b)
 {
     char *unpacked = x_asprintf("%s/vmlinux", subject_guest_dir);
 
-    conf->type = CONF_TYPE_PV;
+    conf->type = xen_type;
     conf->kernel = unpacked;
     if (b == CANNOT_BE_MADE || access(unpacked, R_OK) < 0) {
         conf->kernel = x_asprintf("%s/%s", subject_guest_dir,
@@ -244,13 +249,14 @@ static void xen_prepare(struct conf *conf, enum behaviour b)
     conf->on_reboot = CONF_RESTART;
 }
 
-struct subject subject_xen = {
+static struct subject xen = {
     .boot_ms = 120000,
     .window_ms = 700,
     .enough = 5,
     .slack = 4,
     .count_ms = 150,
     .has_host = true,
+    .vain_saves = 100,
     .parallel = 2,
     .disk_prefix = "xvd",
     .stream_head = "LibxlFmt\0\0\0\2\0\0\0\0",
@@ -262,13 +268,31 @@ struct subject subject_xen = {
     .ask = qemu_ask,
 };
 
-int subject_load_xen(const char *path)
+static const struct {
+    const char *name;
+    enum conf_type type;
+    bool saved_standing; /* Debian's Xen has no shadow paging */
+} xen_types[] = {
+    {"pv",  CONF_TYPE_PV,  true },
+    {"pvh", CONF_TYPE_PVH, false},
+};
+
+const struct subject *subject_xen(const char *path, const char *type)
 {
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
-    subject_xen.driver = module ? dlsym(module, "driver_xen") : NULL;
-    if (subject_xen.driver)
-        return 0;
-    fprintf(stderr, "cannot load %s: %s\n", path, dlerror());
-    return -1;
+    xen.driver = module ? dlsym(module, "driver_xen") : NULL;
+    if (!xen.driver) {
+        fprintf(stderr, "cannot load %s: %s\n", path, dlerror());
+        return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(xen_types); i++) {
+        if (str_eq(xen_types[i].name, type)) {
+            xen_type = xen_types[i].type;
+            xen.saved_standing = xen_types[i].saved_standing;
+            return &xen;
+        }
+    }
+    fprintf(stderr, "%s is no type of a guest here; there are pv and pvh\n", type);
+    return NULL;
 }
