@@ -200,7 +200,8 @@ struct driver {
     int (*save_apart)(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
                       const struct op *op, int *ret_memory_fd, uint64_t *ret_bytes, struct err *e);
     /* As save, but the guest runs on until what is left to be written is little; *ret_stopped_ms is
-     * when it was stopped (monotonic). */
+     * when it was stopped (monotonic). ERR_UNSUPPORTED, with the reason: this guest cannot be saved
+     * so, and nothing has happened; `save` is the way then. */
     int (*save_live)(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
                      const struct op *op, int64_t *ret_stopped_ms, struct err *e);
     /* After a save that succeeded: the guest goes on in place; `paused` leaves it paused. Also

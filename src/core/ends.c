@@ -189,11 +189,10 @@ int ends_build_again(struct job *j, struct err *e)
     return clear_away(j, e) < 0 ? -1 : build_anew(j, "restart.gone", e);
 }
 
-/* In the same domain: by its reset button, or by the guest's own way. */
-static int boot_in_place(struct job *j, const struct policy *p, struct err *e)
+/* In the same domain: by its reset button, or (soft) by the guest's own way. */
+static int boot_in_place(struct job *j, bool soft, struct err *e)
 {
     const struct driver *driver = j->engine->driver;
-    bool soft = p->soft && driver->soft_reset && j->obs.reason == REASON_SOFT_RESET;
 
     if (job_commit(j, "restarting", NULL, e) < 0 || fault_point("restart.intent", e) < 0 ||
         steps_driver(j, soft ? driver->soft_reset : driver->reset, QUICK_MS, e) < 0)
@@ -208,13 +207,15 @@ int ends_restart(struct job *j, struct err *e)
     AUTO_FREE char *core = core_word(j, p);
     AUTO_FREE char *words = words_of(j);
     enum reason reason = j->obs.reason;
-    bool aside = p->rename && has_body(j) && j->engine->driver->set_aside;
+    const struct driver *driver = j->engine->driver;
+    bool aside = p->rename && has_body(j) && driver->set_aside;
+    bool soft = p->soft && has_body(j) && driver->soft_reset && reason == REASON_SOFT_RESET;
     int result;
 
     if (aside)
         result = set_aside(j, e) < 0 ? -1 : build_anew(j, "restart.aside", e);
-    else if (has_body(j) && !j->r->live_config && !j->engine->driver->builds_anew)
-        result = boot_in_place(j, p, e);
+    else if (soft || (has_body(j) && !j->r->live_config && !driver->builds_anew))
+        result = boot_in_place(j, soft, e);
     else
         result = ends_build_again(j, e); /* also for a config that waits for the next boot */
     if (result < 0)

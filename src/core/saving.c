@@ -204,8 +204,13 @@ static int save_state(struct job *j, int fd, struct saved *ret, struct err *e)
     struct domain_ref ref = job_ref(j);
 
     *ret = (struct saved){.memory_fd = -1, .stopped_ms = clock_mono_ms()};
-    if (j->args.checkpoint && driver->save_live && j->obs.state == OBS_RUNNING)
-        return driver->save_live(h, &ref, fd, &j->op, &ret->stopped_ms, e);
+    if (j->args.checkpoint && driver->save_live && j->obs.state == OBS_RUNNING) {
+        int result = driver->save_live(h, &ref, fd, &j->op, &ret->stopped_ms, e);
+        if (result == 0 || e->code != ERR_UNSUPPORTED)
+            return result;
+        job_warn(j, "%s stands still while it is saved: %s", j->r->name, e->msg);
+        ret->stopped_ms = clock_mono_ms();
+    }
     if (driver->save_apart) {
         int result =
             driver->save_apart(h, &ref, fd, &j->op, &ret->memory_fd, &ret->memory_bytes, e);

@@ -5,8 +5,8 @@
  *     drivers_doc FILE [MODULE]            compares
  *     drivers_doc --write FILE [MODULE]    puts the parts right
  *
- * MODULE is xen.so: what Xen's driver has is known to that alone, and without it that part is left
- * as it is. */
+ * MODULE is xen.so: what Xen's driver has is known to that alone, and without it the parts that
+ * tell of it are left as they are. */
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +24,7 @@
 enum { DOC_MAX = 1024 * 1024, LINE_WIDTH = 110 };
 
 static const struct driver *const drivers[] = {&driver_qemu, &driver_null};
+static const struct driver *xen; /* NULL without its module */
 
 /* Every function of struct driver, in its order. What a call is for is said for people. */
 static const struct {
@@ -84,8 +85,6 @@ _Static_assert(offsetof(struct driver, check) + sizeof(((struct driver *)0)->che
                    sizeof(struct driver),
                "a member of struct driver comes after check");
 
-static const struct driver *xen; /* NULL without its module */
-
 static bool has(const struct driver *d, size_t at)
 {
     void *function;
@@ -94,24 +93,16 @@ static bool has(const struct driver *d, size_t at)
     return function != NULL;
 }
 
-static void add_head(struct str *to, const char *first, const char *last)
-{
-    str_addf(to, "| %s |", first);
-    for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
-        str_addf(to, " %s |", drivers[i]->name);
-    str_addf(to, " %s |\n|---|", last);
-    for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
-        str_add(to, "---|");
-    str_add(to, "---|\n");
-}
-
 static void add_calls(struct str *to)
 {
-    add_head(to, "call", "does");
+    const struct driver *const all[] = {drivers[0], xen, drivers[1]};
+
+    str_addf(to, "| call | %s | %s | %s | does |\n|---|---|---|---|---|\n", all[0]->name,
+             all[1]->name, all[2]->name);
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
         str_addf(to, "| %s |", members[i].name);
-        for (size_t k = 0; k < ARRAY_LEN(drivers); k++)
-            str_add(to, has(drivers[k], members[i].at) ? " yes |" : " NULL |");
+        for (size_t k = 0; k < ARRAY_LEN(all); k++)
+            str_add(to, has(all[k], members[i].at) ? " yes |" : " NULL |");
         str_addf(to, " %s |\n", members[i].what);
     }
 }
@@ -140,7 +131,8 @@ static void add_keys(struct str *to)
 {
     size_t line = 0; /* its length; 0 before the first key */
 
-    add_head(to, "key", "meaning");
+    str_addf(to, "| key | %s | %s | meaning |\n|---|---|---|---|\n", drivers[0]->name,
+             drivers[1]->name);
     for (size_t i = 0; conf_key_name(i); i++) {
         if (!acts_anywhere(i))
             continue;
@@ -180,12 +172,7 @@ static void add_xen(struct str *to)
 {
     size_t line = 0;
 
-    str_add(to, "Of the calls above NULL on Xen:\n");
-    for (size_t i = 0; i < ARRAY_LEN(members); i++)
-        if (!has(xen, members[i].at))
-            add_listed(to, members[i].name, &line);
-    str_add(to, ".\n\nOf the keys above ignored on Xen, with a warning:\n");
-    line = 0;
+    str_add(to, "Of the keys above ignored on Xen, with a warning:\n");
     for (size_t i = 0; conf_key_name(i); i++)
         if (!conf_key_acts(i, xen->name))
             add_listed(to, conf_key_name(i), &line);
@@ -210,11 +197,12 @@ static void add_words(struct str *to)
 static const struct {
     const char *name;
     void (*add)(struct str *to);
+    bool of_xen;
 } parts[] = {
-    {"calls",      add_calls},
-    {"keys",       add_keys },
-    {"xen",        add_xen  },
-    {"null-words", add_words},
+    {"calls",      add_calls, true },
+    {"keys",       add_keys,  false},
+    {"xen",        add_xen,   true },
+    {"null-words", add_words, false},
 };
 
 /* The text with each part between its marks written anew; NULL with a line on stderr. */
@@ -234,7 +222,7 @@ static char *renew(const char *text)
         }
         from += strlen(begin);
         str_addn(&out, text, (size_t)(from - text));
-        if (parts[i].add == add_xen && !xen)
+        if (parts[i].of_xen && !xen)
             str_addn(&out, from, (size_t)(to - from));
         else
             parts[i].add(&out);

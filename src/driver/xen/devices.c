@@ -38,7 +38,7 @@ static int find_disk(struct session *s, uint32_t domid, const char *vdev, libxl_
 
 static void mac_text(libxl_mac *mac, char text[IDENT_MAC_LEN + 1])
 {
-    snprintf(text, IDENT_MAC_LEN + 1, LIBXL_MAC_FMT, LIBXL_MAC_BYTES(*mac));
+    snprintf(text, IDENT_MAC_LEN + 1, LIBXL_MAC_FMT, LIBXL_MAC_BYTES((*mac)));
 }
 
 static int find_nic(struct session *s, uint32_t domid, const char *mac, libxl_device_nic *ret)
@@ -61,6 +61,41 @@ static int find_nic(struct session *s, uint32_t domid, const char *mac, libxl_de
 
 /* ---- attach ---- */
 
+enum { UNDO_MS = 60 * 1000 };
+
+/* After an attach that failed with *e: what libxl has made by then stays where it is, half
+ * connected, and would be in the way of the next one. */
+static void undo_attach(struct session *s, int started, const char *name, struct err *e)
+{
+    struct op op = op_within(UNDO_MS);
+    struct err second;
+
+    if (session_await(s, started, &op, NULL, "it cannot be taken away", NULL, &second) < 0)
+        err_set(e, e->code, "%s; what was made of %s is left: %s", e->msg, name, second.msg);
+}
+
+static int undo_disk(struct session *s, uint32_t domid, const char *vdev, struct err *e)
+{
+    libxl_device_disk disk;
+
+    if (!find_disk(s, domid, vdev, &disk))
+        return -1;
+    undo_attach(s, libxl_device_disk_destroy(s->ctx, domid, &disk, session_how(s)), vdev, e);
+    libxl_device_disk_dispose(&disk);
+    return -1;
+}
+
+static int undo_nic(struct session *s, uint32_t domid, const char *mac, struct err *e)
+{
+    libxl_device_nic nic;
+
+    if (!find_nic(s, domid, mac, &nic))
+        return -1;
+    undo_attach(s, libxl_device_nic_destroy(s->ctx, domid, &nic, session_how(s)), mac, e);
+    libxl_device_nic_dispose(&nic);
+    return -1;
+}
+
 static int attach_disk(struct session *s, uint32_t domid, const struct device *device,
                        const struct op *op, struct err *e)
 {
@@ -77,7 +112,7 @@ static int attach_disk(struct session *s, uint32_t domid, const struct device *d
     int rc = libxl_device_disk_add(s->ctx, domid, &disk, session_how(s));
     int result = session_await(s, rc, op, NULL, "cannot attach the disk", NULL, e);
     libxl_device_disk_dispose(&disk);
-    return result;
+    return result == 0 ? 0 : undo_disk(s, domid, device->disk->vdev, e);
 }
 
 static int attach_nic(struct session *s, uint32_t domid, const struct device *device,
@@ -99,7 +134,7 @@ static int attach_nic(struct session *s, uint32_t domid, const struct device *de
     int rc = libxl_device_nic_add(s->ctx, domid, &nic, session_how(s));
     result = session_await(s, rc, op, NULL, "cannot attach the interface", NULL, e);
     libxl_device_nic_dispose(&nic);
-    return result;
+    return result == 0 ? 0 : undo_nic(s, domid, device->mac, e);
 }
 
 int devices_attach(struct driver_handle *h, const struct domain_ref *ref,
@@ -138,6 +173,8 @@ int devices_detach(struct driver_handle *h, const struct domain_ref *ref, enum d
     (void)h;
     if (live_enter(&s, ref, &info, e) < 0)
         return -1;
+    if (info.paused)
+        return err_set(e, ERR_WRONG_STATE, "a paused guest cannot let go of %s", name);
     if (kind == DEVICE_DISK ? !find_disk(&s, info.domid, name, &disk)
                             : !find_nic(&s, info.domid, name, &nic))
         return err_set(e, ERR_FAILED, "there is no %s %s",

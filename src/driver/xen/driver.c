@@ -3,6 +3,7 @@
  * Xen: reeved loads it where Xen is and does not link libxl itself. */
 #include "core/driver.h"
 #include "driver/xen/adopt.h"
+#include "driver/xen/aside.h"
 #include "driver/xen/build.h"
 #include "driver/xen/host.h"
 #include "driver/xen/inject.h"
@@ -32,11 +33,13 @@ const struct driver driver_xen = {
     .pause = life_pause,
     .unpause = life_unpause,
     .save = save_save,
+    .save_live = save_live,
     .save_undo = save_undo,
     .platform = save_platform,
     .shutdown = life_shutdown,
     .reboot = life_reboot,
     .reset = life_reset,
+    .set_aside = aside_set,
     .dump_core = dump_core,
     .info = observe_info,
     .console = console_open,

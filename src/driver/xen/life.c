@@ -227,15 +227,22 @@ int life_destroy(struct driver_handle *h, const struct domain_ref *ref, const st
 
 /* ---- reset ---- */
 
-/* Xen has no reset button: the domain is built anew from libxl's own record of it, which has the
- * devices that came and went while it lived. */
+/* libxl's own record of the domain, which has the devices that came and went while it lived.
+ * *config is the caller's to dispose, also after a failure. */
+static int read_record(struct session *s, uint32_t domid, libxl_domain_config *config,
+                       const struct op *op, struct err *e)
+{
+    libxl_domain_config_init(config);
+    int rc = libxl_retrieve_domain_configuration(s->ctx, domid, config, session_how(s));
+    return session_await(s, rc, op, NULL, "cannot read libxl's record of the guest", NULL, e);
+}
+
+/* Xen has no reset button: the domain is built anew. */
 static int build_again(struct session *s, uint32_t domid, const struct op *op, struct err *e)
 {
     libxl_domain_config config;
 
-    libxl_domain_config_init(&config);
-    int rc = libxl_retrieve_domain_configuration(s->ctx, domid, &config, session_how(s));
-    int result = session_await(s, rc, op, NULL, "cannot read libxl's record of the guest", NULL, e);
+    int result = read_record(s, domid, &config, op, e);
     if (result == 0)
         result = end(s, domid, op, e);
     if (result == 0) {

@@ -33,8 +33,10 @@ static void fill_shutdown(const libxl_dominfo *info, struct observation *o)
         o->reason = REASON_BEING_SAVED;
         break;
     case LIBXL_SHUTDOWN_REASON_REBOOT:
-    case LIBXL_SHUTDOWN_REASON_SOFT_RESET:
         o->reason = REASON_GUEST_REBOOT;
+        break;
+    case LIBXL_SHUTDOWN_REASON_SOFT_RESET:
+        o->reason = REASON_SOFT_RESET;
         break;
     case LIBXL_SHUTDOWN_REASON_CRASH:
         o->state = OBS_CRASHED;

@@ -5,6 +5,7 @@
  * resumed, since resuming one that runs spoils its registers. */
 #include "driver/xen/save.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,42 +70,157 @@ static int roll_back(struct session *s, const struct domain_ref *ref, struct err
     return -1;
 }
 
+/* A save as it goes: the stream's way, and when the guest began to stand still. */
+struct saving {
+    struct session *s;
+    const struct domain_ref *ref;
+    struct relay relay;
+    struct session_beside carry; /* the relay's part */
+    int64_t stopped_ms;          /* monotonic; 0: it runs */
+};
+
+static void fill(void *arg, struct pollfd *fds)
+{
+    struct saving *saving = arg;
+
+    saving->carry.fill(&saving->relay, fds);
+    fds[saving->carry.count] =
+        (struct pollfd){.fd = saving->stopped_ms ? -1 : xs_fileno(saving->s->xs), .events = POLLIN};
+}
+
+/* xenstored tells of a domain that has stopped, whichever. */
+static void see_stop(struct saving *saving)
+{
+    AUTO_DOMINFO libxl_dominfo info = {0};
+    struct err ignored;
+    char **told;
+
+    while ((told = xs_check_watch(saving->s->xs)))
+        free(told);
+    if (look(saving->s, saving->ref, &info, &ignored) == 0 && stands_saved(&info))
+        saving->stopped_ms = clock_mono_ms();
+}
+
+static int ready(void *arg, const struct pollfd *fds, struct err *e)
+{
+    struct saving *saving = arg;
+
+    if (fds[saving->carry.count].revents)
+        see_stop(saving);
+    return saving->carry.ready(&saving->relay, fds, e);
+}
+
+static void aborted(void *arg)
+{
+    struct saving *saving = arg;
+
+    saving->carry.aborted(&saving->relay);
+}
+
+/* libxl answers so both to a guest that has not stood still in its time and to failures that come
+ * at once; of the latter it tells the reason. */
+static void explain(int rc, int64_t began_ms, struct err *e)
+{
+    if (rc != ERROR_GUEST_TIMEDOUT)
+        return;
+    if (clock_mono_ms() - began_ms >= STAND_STILL_MS)
+        err_set(e, ERR_TIMED_OUT,
+                "the guest did not stand still for the save within 60 s; it may have no Xen "
+                "drivers");
+    else
+        e->code = ERR_FAILED;
+}
+
+/* flags: libxl's of a suspend. */
+static int save(struct driver_handle *h, struct saving *saving, const libxl_dominfo *info,
+                int stream_fd, int flags, const struct op *op, struct err *e)
+{
+    struct session *s = saving->s;
+    struct relay *relay = &saving->relay;
+    const struct session_beside beside = {
+        .arg = saving, .count = 3, .fill = fill, .ready = ready, .aborted = aborted};
+    int rc;
+
+    if (!session_xs(s, e))
+        return -1;
+    if (!xs_watch(s->xs, "@releaseDomain", "reeve"))
+        return err_errno(e, ERR_FAILED, errno, "xenstored does not watch");
+    if (op_check(op, e) < 0 ||
+        relay_open_save(relay, stream_fd, info->current_memkb * 1024, op, e) < 0)
+        return -1;
+    saving->carry = relay_beside(relay);
+    int64_t began = clock_mono_ms();
+    rc = libxl_domain_suspend(s->ctx, info->domid, relay->fd, flags, session_how(s));
+    int result = session_await(s, rc, op, &beside, "cannot save the guest", &rc, e);
+    if (result < 0)
+        explain(rc, began, e);
+    else
+        result = relay_flush(relay, e);
+    relay_finish(relay);
+    host_changed(h);
+    return result == 0 ? 0 : roll_back(s, saving->ref, e);
+}
+
+/* A guest that can be asked to stand still. */
+static int enter(struct session *s, const struct domain_ref *ref, libxl_dominfo *info,
+                 struct err *e)
+{
+    if (host_enter(s, ref, info, e) < 0)
+        return -1;
+    if (info->paused)
+        return err_set(e, ERR_WRONG_STATE,
+                       "a paused guest cannot stand still on request, which a save on Xen needs; "
+                       "unpause it first");
+    if (info->shutdown)
+        return err_set(e, ERR_WRONG_STATE, "the guest %s",
+                       stands_saved(info) ? "is being saved already" : "has ended");
+    return 0;
+}
+
 int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
               const struct op *op, struct err *e)
 {
     AUTO_SESSION struct session s = SESSION_NONE;
     AUTO_DOMINFO libxl_dominfo info = {0};
-    struct relay relay;
-    int rc;
+    struct saving saving = {.s = &s, .ref = ref};
 
-    if (host_enter(&s, ref, &info, e) < 0)
+    if (enter(&s, ref, &info, e) < 0)
         return -1;
-    if (info.paused)
-        return err_set(e, ERR_WRONG_STATE,
-                       "a paused guest cannot stand still on request, which a save on Xen needs; "
-                       "unpause it first");
-    if (info.shutdown)
-        return err_set(e, ERR_WRONG_STATE, "the guest %s",
-                       stands_saved(&info) ? "is being saved already" : "has ended");
-    if (op_check(op, e) < 0 ||
-        relay_open_save(&relay, stream_fd, info.current_memkb * 1024, op, e) < 0)
+    return save(h, &saving, &info, stream_fd, 0, op, e);
+}
+
+/* What a PV guest writes to is seen by shadow page tables alone, without which Xen may be built. */
+static int expect_dirty_log(struct session *s, const libxl_dominfo *info, struct err *e)
+{
+    libxl_physinfo host;
+
+    if (info->domain_type != LIBXL_DOMAIN_TYPE_PV)
+        return 0;
+    libxl_physinfo_init(&host);
+    session_begin(s);
+    int rc = libxl_get_physinfo(s->ctx, &host);
+    bool shadow = host.cap_shadow;
+    libxl_physinfo_dispose(&host);
+    if (session_result(s, rc, "cannot ask the hypervisor what it has", e) < 0)
         return -1;
-    const struct session_beside beside = relay_beside(&relay);
-    int64_t began = clock_mono_ms();
-    rc = libxl_domain_suspend(s.ctx, info.domid, relay.fd, 0, session_how(&s));
-    int result = session_await(&s, rc, op, &beside, "cannot save the guest", &rc, e);
-    /* libxl says so too of failures that come at once; then it tells their reason. */
-    if (result < 0 && rc == ERROR_GUEST_TIMEDOUT && clock_mono_ms() - began >= STAND_STILL_MS)
-        err_set(e, ERR_TIMED_OUT,
-                "the guest did not stand still for the save within 60 s; it may have no Xen "
-                "drivers");
-    else if (result < 0 && rc == ERROR_GUEST_TIMEDOUT)
-        e->code = ERR_FAILED;
-    if (result == 0)
-        result = relay_flush(&relay, e);
-    relay_finish(&relay);
-    host_changed(h);
-    return result == 0 ? 0 : roll_back(&s, ref, e);
+    return shadow ? 0
+                  : err_set(e, ERR_UNSUPPORTED,
+                            "this Xen is built without shadow paging, which a PV guest needs to be "
+                            "saved while it runs");
+}
+
+int save_live(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+              const struct op *op, int64_t *ret_stopped_ms, struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+    AUTO_DOMINFO libxl_dominfo info = {0};
+    struct saving saving = {.s = &s, .ref = ref};
+
+    if (enter(&s, ref, &info, e) < 0 || expect_dirty_log(&s, &info, e) < 0 ||
+        save(h, &saving, &info, stream_fd, LIBXL_SUSPEND_LIVE, op, e) < 0)
+        return -1;
+    *ret_stopped_ms = saving.stopped_ms ? saving.stopped_ms : clock_mono_ms();
+    return 0;
 }
 
 /* A tool that died may have asked the guest to stand still, and nobody waits for that now. 1: the

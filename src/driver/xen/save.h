@@ -7,6 +7,8 @@
 
 int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
               const struct op *op, struct err *e) MUST_CHECK;
+int save_live(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
+              const struct op *op, int64_t *ret_stopped_ms, struct err *e) MUST_CHECK;
 int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused,
               const struct op *op, struct err *e) MUST_CHECK;
 int save_platform(struct driver_handle *h, const struct domain_ref *ref, char **ret,
