@@ -33,10 +33,10 @@ static const struct keys_word_row actions[] = {
     {"destroy",          CONF_DESTROY},
     {"restart",          CONF_RESTART},
     {"preserve",         CONF_PRESERVE},
-    {"rename-restart",   CONF_RENAME_RESTART,   KEYS_ON_QEMU_ONLY},
+    {"rename-restart",   CONF_RENAME_RESTART},
     {"coredump-destroy", CONF_COREDUMP_DESTROY},
     {"coredump-restart", CONF_COREDUMP_RESTART},
-    {"soft-reset",       CONF_SOFT_RESET,       KEYS_NOT_ON_XEN},
+    {"soft-reset",       CONF_SOFT_RESET,       KEYS_ON_QEMU_ONLY},
     {0},
 };
 
@@ -125,7 +125,7 @@ static const struct key rows[] = {
     {"on_watchdog", &keys_word, KEYS_AT(on_watchdog), .words = actions, .def = "destroy",
      .acts = KEYS_EVERYWHERE, .live = KEYS_EVERYWHERE, .help = "What happens when the guest's watchdog ends it"},
     {"on_soft_reset", &keys_word, KEYS_AT(on_soft_reset), .words = actions, .def = "soft-reset",
-     .acts = KEYS_ON_XEN, .help = "What happens at a soft reset of a Xen guest (kexec)"},
+     .acts = KEYS_NOT_ON_QEMU, .live = KEYS_NOT_ON_QEMU, .help = "What happens when the guest asks to be started over in its own memory (kexec on Xen); QEMU has no such thing"},
     {"firmware", &keys_bios, .words = firmwares, .acts = KEYS_EVERYWHERE,
      .help = "Firmware: bios, seabios, rombios, uefi, ovmf, pvgrub32, pvgrub64 or the path of a file; "
              "on QEMU bios, seabios, uefi and ovmf are what a guest gets, others are refused"},

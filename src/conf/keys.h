@@ -97,6 +97,10 @@ const struct key *keys_find(const char *name);
     {                                                                                              \
         true, false, false                                                                         \
     }
+#define KEYS_NOT_ON_QEMU                                                                           \
+    {                                                                                              \
+        false, true, true                                                                          \
+    }
 #define KEYS_ON_XEN                                                                                \
     {                                                                                              \
         false, false, true                                                                         \

@@ -499,6 +499,7 @@ static void guests_end_as_planned(void **state)
         {"null.reboot-after=20",                        OBS_SHUTDOWN, REASON_GUEST_REBOOT  },
         {"null.crash-after=20",                         OBS_CRASHED,  REASON_GUEST_CRASH   },
         {"null.watchdog-after=20",                      OBS_CRASHED,  REASON_WATCHDOG      },
+        {"null.soft-reset-after=20",                    OBS_SHUTDOWN, REASON_SOFT_RESET    },
         {"null.die-after=20",                           OBS_DEAD,     REASON_BACKEND_DIED  },
         {"null.crash-after=60000 null.reboot-after=20", OBS_SHUTDOWN, REASON_GUEST_REBOOT  },
     };

@@ -188,10 +188,10 @@ static void actions(void **state)
         const char *action;
         bool qemu, null;
     } rows[] = {
-        {"rename-restart",   false, true },
-        {"coredump-destroy", true,  true },
-        {"coredump-restart", true,  true },
-        {"soft-reset",       false, false},
+        {"rename-restart",   true,  true},
+        {"coredump-destroy", true,  true},
+        {"coredump-restart", true,  true},
+        {"soft-reset",       false, true},
     };
     struct outcome o;
 

@@ -426,6 +426,13 @@ static int null_reset(struct driver_handle *h, const struct domain_ref *ref, con
     return boot(h, ref, CALL_RESET, op, e);
 }
 
+/* Of its memory there is nothing to be said, so it is as a reset. */
+static int null_soft_reset(struct driver_handle *h, const struct domain_ref *ref,
+                           const struct op *op, struct err *e)
+{
+    return boot(h, ref, CALL_RESET, op, e);
+}
+
 /* The file of the new uuid first: one guest too many would be found by a restart, one too few is
  * lost. */
 static int null_set_aside(struct driver_handle *h, const struct domain_ref *ref,
@@ -436,13 +443,14 @@ static int null_set_aside(struct driver_handle *h, const struct domain_ref *ref,
     if (!s)
         return -1;
     int r = enter_check(s, CALL_SET_ASIDE, e);
-    if (r == 0) {
+    bool done = str_eq(ref->uuid, as->uuid);
+    if (r == 0 && !done) {
         struct sim before = *s;
         str_copy(s->ref.uuid, sizeof s->ref.uuid, as->uuid);
         str_copy(s->ref.name, sizeof s->ref.name, as->name);
         r = table_commit(h, s, &before, e);
     }
-    if (r == 0)
+    if (r == 0 && !done)
         unlinkat(h->dirfd, ref->uuid, 0);
     return table_leave(h, r);
 }
@@ -499,6 +507,7 @@ const struct driver driver_null = {
     .shutdown = null_shutdown,
     .reboot = null_reboot,
     .reset = null_reset,
+    .soft_reset = null_soft_reset,
     .set_aside = null_set_aside,
     .dump_core = null_dump_core,
     .info = null_info,

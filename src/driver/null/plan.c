@@ -34,12 +34,13 @@ static const struct {
     enum observed state;
     enum reason reason;
 } events[EVENT_N] = {
-    [EVENT_POWEROFF] = {"poweroff-after", OBS_SHUTDOWN, REASON_GUEST_POWEROFF},
-    [EVENT_REBOOT] = {"reboot-after",   OBS_SHUTDOWN, REASON_GUEST_REBOOT  },
-    [EVENT_CRASH] = {"crash-after",    OBS_CRASHED,  REASON_GUEST_CRASH   },
-    [EVENT_WATCHDOG] = {"watchdog-after", OBS_CRASHED,  REASON_WATCHDOG      },
-    [EVENT_IO_ERROR] = {"io-error-after", OBS_PAUSED,   REASON_IO_ERROR      },
-    [EVENT_DIE] = {"die-after",      OBS_DEAD,     REASON_BACKEND_DIED  },
+    [EVENT_POWEROFF] = {"poweroff-after",   OBS_SHUTDOWN, REASON_GUEST_POWEROFF},
+    [EVENT_REBOOT] = {"reboot-after",     OBS_SHUTDOWN, REASON_GUEST_REBOOT  },
+    [EVENT_CRASH] = {"crash-after",      OBS_CRASHED,  REASON_GUEST_CRASH   },
+    [EVENT_WATCHDOG] = {"watchdog-after",   OBS_CRASHED,  REASON_WATCHDOG      },
+    [EVENT_SOFT_RESET] = {"soft-reset-after", OBS_SHUTDOWN, REASON_SOFT_RESET    },
+    [EVENT_IO_ERROR] = {"io-error-after",   OBS_PAUSED,   REASON_IO_ERROR      },
+    [EVENT_DIE] = {"die-after",        OBS_DEAD,     REASON_BACKEND_DIED  },
 };
 
 enum { SAVE_BYTES_DEFAULT = 4096 };
@@ -216,20 +217,21 @@ static const struct {
     const char *word;
     const char *help;
 } docs[] = {
-    {"null.CALL=fail",         "the call fails with `failed`"                              },
-    {"null.CALL=slow:MS",      "it takes MS milliseconds more; cancel and deadline end it" },
-    {"null.CALL=hang",         "it lasts until it is cancelled or its deadline is over"    },
-    {"null.CALL=stuck:MS",     "it takes MS milliseconds more and hears nothing meanwhile" },
-    {"null.CALL=die",          "the guest's process dies under the call, which fails"      },
-    {"null.ignore-power",      "`null.shutdown=hang null.reboot=hang`: a deaf power button"},
-    {"null.poweroff-after=MS", "the guest powers off by itself"                            },
-    {"null.reboot-after=MS",   "the guest reboots by itself; stands as ended, by reboot"   },
-    {"null.crash-after=MS",    "the guest crashes"                                         },
-    {"null.watchdog-after=MS", "its watchdog ends it"                                      },
-    {"null.io-error-after=MS", "a disk fails: it is paused, and unpause lets it go on"     },
-    {"null.die-after=MS",      "its process dies"                                          },
+    {"null.CALL=fail",           "the call fails with `failed`"                              },
+    {"null.CALL=slow:MS",        "it takes MS milliseconds more; cancel and deadline end it" },
+    {"null.CALL=hang",           "it lasts until it is cancelled or its deadline is over"    },
+    {"null.CALL=stuck:MS",       "it takes MS milliseconds more and hears nothing meanwhile" },
+    {"null.CALL=die",            "the guest's process dies under the call, which fails"      },
+    {"null.ignore-power",        "`null.shutdown=hang null.reboot=hang`: a deaf power button"},
+    {"null.poweroff-after=MS",   "the guest powers off by itself"                            },
+    {"null.reboot-after=MS",     "the guest reboots by itself; stands as ended, by reboot"   },
+    {"null.crash-after=MS",      "the guest crashes"                                         },
+    {"null.watchdog-after=MS",   "its watchdog ends it"                                      },
+    {"null.soft-reset-after=MS", "the guest asks to be started over in its own memory"       },
+    {"null.io-error-after=MS",   "a disk fails: it is paused, and unpause lets it go on"     },
+    {"null.die-after=MS",        "its process dies"                                          },
     {"null.save-bytes=N",
-     "bytes that stand for its memory in a saved state (4096); each is written and read"   },
+     "bytes that stand for its memory in a saved state (4096); each is written and read"     },
 };
 
 const char *plan_word(size_t i)

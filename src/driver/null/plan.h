@@ -59,6 +59,7 @@ enum plan_event {
     EVENT_REBOOT,
     EVENT_CRASH,
     EVENT_WATCHDOG,
+    EVENT_SOFT_RESET,
     EVENT_IO_ERROR,
     EVENT_DIE,
     EVENT_N
