@@ -41,6 +41,16 @@ static struct {
     {"restart.running",  NOTHING}, /* it runs again, its job has not ended in the store */
     {"core.written",     NOTHING}, /* a core is in its temporary file, and has no name yet */
     {"store.commit",     NOTHING}, /* before a group commit */
+    {"qemu.spawned",     NOTHING}, /* a process, and no meta.json yet */
+    {"qemu.answered",    NOTHING}, /* it has answered (and loaded its state), still no meta.json */
+    {"qemu.ended",       NOTHING}, /* the process is gone, its folder is not */
+    {"qemu.plugged",     NOTHING}, /* the host's side of a device that comes is there */
+    {"qemu.unplugged",   NOTHING}, /* the guest has let go of a device, the host has not */
+    {"qemu.resized",     NOTHING}, /* CPUs have come or gone, meta.json does not say so */
+    {"qemu.ejected",     NOTHING}, /* a drive is empty for the next disc */
+    {"qemu.lifted",      NOTHING}, /* a guest that is not to reboot by itself may, for a reset */
+    {"qemu.given",       NOTHING}, /* what an end left has given its disks away */
+    {"qemu.aside",       NOTHING}, /* it has its other uuid, and the network still */
 };
 static bool armed;
 

@@ -216,3 +216,166 @@ PYTHON
     goes_on_past "$count"
     nothing_left 1
 }
+
+# ---- the steps of the driver's own: no process, folder, socket or device may be left over ----
+
+killed_and_guests()
+{
+    killed_in "${@:2}"
+    one_guest "$1"
+    nothing_left "$1"
+}
+
+@test "every fault point of the driver's own is met here" {
+    local point
+    for point in $(reeved --fault-points | grep '^qemu\.'); do
+        grep -qE "(arm|for point in.*) $point( |;|$)" "$BATS_TEST_FILENAME" || {
+            echo "$point is met by no test" >&2
+            return 1
+        }
+    done
+}
+
+@test "killed while a process is made or ended, nothing of it is left" {
+    reeve new "$place/web1.cfg"
+    arm qemu.spawned
+    killed_and_guests 0 start web1
+    arm qemu.answered
+    killed_and_guests 0 start web1
+    assert_state web1 halted
+    reeve start web1
+    arm qemu.ended
+    killed_and_guests 0 destroy web1
+    assert_state web1 halted
+    # The same of a resume: the image is still there.
+    run_again
+    reeve suspend web1
+    arm qemu.spawned
+    killed_and_guests 0 resume web1
+    arm qemu.answered
+    killed_and_guests 0 resume web1
+    assert_state web1 suspended
+    local count
+    count=$(guest_count web1)
+    reeve resume web1
+    goes_on_past "$count"
+}
+
+run_again()
+{
+    local size
+    size=$(console_size web1)
+    reeve start web1
+    wait_boot web1 "$size"
+    wait_count_above web1 3 "$size"
+}
+
+# has KIND N: the config has so many, and QEMU agrees: one can be attached and detached again.
+has()
+{
+    [ "$(reeve "$1-list" web1 --format json | jq "[.disks // .vifs | .[]] | length")" = "$2" ]
+}
+
+@test "killed while a device comes or goes, guest and record have it or neither, and QEMU no half of it" {
+    local mac=00:16:3e:00:00:09
+    truncate -s 1M "$place/more.raw" "$place/one.iso" "$place/two.iso"
+    make_config web1 "disk = ['format=raw,vdev=hdc,devtype=cdrom,access=ro,target=$place/one.iso']" \
+        'maxvcpus = 2'
+    run_web1 managed
+    local count
+    count=$(guest_count web1)
+    arm qemu.plugged
+    killed_and_guests 1 network-attach web1 "mac=$mac"
+    has network 0
+    reeve network-attach web1 "mac=$mac"
+    arm qemu.unplugged
+    killed_and_guests 1 network-detach web1 "$mac"
+    has network 0
+    arm qemu.plugged
+    killed_and_guests 1 block-attach web1 "format=raw,vdev=vdb,target=$place/more.raw"
+    has block 1
+    # Nobody holds it: another QEMU would be refused its lock.
+    qemu-img info "$place/more.raw" >/dev/null
+    reeve block-attach web1 "format=raw,vdev=vdb,target=$place/more.raw"
+    arm qemu.unplugged
+    killed_and_guests 1 block-detach web1 vdb
+    has block 1
+    qemu-img info "$place/more.raw" >/dev/null
+    # The drive gets the disc that is on record.
+    arm qemu.ejected
+    killed_and_guests 1 cd-insert web1 hdc "$place/two.iso"
+    reeve block-list web1 --format json | jq -e '.disks[0] | tostring | test("one.iso")'
+    reeve cd-insert web1 hdc "$place/two.iso"
+    arm qemu.resized
+    killed_and_guests 1 vcpu-set web1 2
+    [ "$(field web1 vcpus)" = 2 ]
+    assert_state web1 running
+    goes_on_past "$count"
+}
+
+@test "killed with a reset lifted, the reset is off again; killed while its end is kept beside, it boots" {
+    make_config web1 'on_reboot = "preserve"' 'on_crash = "rename-restart"' \
+        'vif = ["mac=00:16:3e:00:00:01"]'
+    run_web1 managed
+    local count uuid point size
+    uuid=$(field web1 uuid)
+    count=$(guest_count web1)
+    arm qemu.lifted
+    killed_in reset web1
+    wait_for 30 test ! -e "$place/run/qemu/$uuid/resetting"
+    goes_on_past "$count"
+    for point in qemu.given qemu.aside; do
+        arm "$point"
+        ask_crash
+        wait_for 60 daemon_gone
+        kill9_daemon
+        size=$(console_size web1)
+        start_daemon qemu
+        wait_boot web1 "$size"
+        assert_state web1 running
+        [ "$(field web1 uuid)" = "$uuid" ]
+        [ "$(reeve list --format json | jq '.domains | length')" = 2 ]
+        one_guest 2
+        reeve destroy "$(reeve list --format json | jq -r '.domains[].name | select(. != "web1")')"
+        nothing_left 1
+        ask web1 net 'net gateway answers'
+    done
+}
+
+@test "what an end left cannot be kept beside: it is as it was, and reset boots it with all that it had" {
+    truncate -s 1M "$place/disk.raw"
+    make_config web1 'on_crash = "rename-restart"' 'vif = ["mac=00:16:3e:00:00:01"]' \
+        "disk = ['format=raw,vdev=vda,target=$place/disk.raw']"
+    run_web1 managed
+    stop_daemon
+    REEVE_FAULT=qemu.given=fail start_daemon qemu
+    ask_crash
+    wait_for 60 is_state web1 crashed
+    wait_for 30 has_failed_restart
+    assert_state web1 crashed
+    [ "$(reeve list --format json | jq '.domains | length')" = 1 ]
+    local size
+    size=$(console_size web1)
+    reeve reset web1
+    wait_boot web1 "$size"
+    assert_state web1 running
+    ask web1 'disk after' 'disk vda .*after.'
+    ask web1 net 'net gateway answers'
+    local count
+    count=$(guest_count web1)
+    reeve suspend web1
+    reeve resume web1
+    goes_on_past "$count"
+    nothing_left 1
+}
+
+has_failed_restart()
+{
+    reeve log web1 | grep -q 'fault point qemu.given'
+}
+
+# The console's client goes with the daemon, so it is not asked whether the guest has answered.
+ask_crash()
+{
+    timeout 60 reeve console web1 <<<crash >/dev/null 2>&1 3>&- 4>&- || true
+}

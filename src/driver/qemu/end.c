@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/proc.h"
@@ -50,7 +51,7 @@ int end_destroy(struct driver_handle *h, const struct domain_ref *ref, const str
         if (proc_end(pidfd, grace, END_MS - END_GRACE_MS, e) < 0)
             return err_wrap(e, "QEMU");
     }
-    return fs_remove_tree(h->dirfd, ref->uuid, e);
+    return fault_point("qemu.ended", e) < 0 ? -1 : fs_remove_tree(h->dirfd, ref->uuid, e);
 }
 
 int end_leftover(struct driver_handle *h, const struct domain_ref *ref, struct err *e)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -119,7 +120,8 @@ static int attach_disk(struct plug *p, const struct op *op, struct err *e)
 
     if (disk->fd >= 0 && nodes_add(&p->l, p->id, disk, p->files.fds[0].from, op, e) < 0)
         return -1;
-    if ((disk->kind == DISK_BLOCK || need_scsi(p, op, e) == 0) &&
+    if (fault_point("qemu.plugged", e) == 0 &&
+        (disk->kind == DISK_BLOCK || need_scsi(p, op, e) == 0) &&
         add_device(p, disk_device(p), op, e) == 0)
         return 0;
     if (nodes_remove(&p->l, p->id, &undo, &second) < 0)
@@ -141,12 +143,12 @@ static int attach_nic(struct plug *p, const struct op *op, struct err *e)
                           : json_pack("{s:s, s:s}", "type", "user", "id", netdev);
     if (qmp_run(&p->l.s.qmp, "netdev_add", backend, op, NULL, e) < 0)
         return -1;
-    json_t *arguments = json_pack("{s:s, s:s, s:s, s:s}", "driver", nic->device, "id", p->id,
-                                  "netdev", netdev, "mac", p->macs[0]);
+    AUTO_JSON json_t *arguments = json_pack("{s:s, s:s, s:s, s:s}", "driver", nic->device, "id",
+                                            p->id, "netdev", netdev, "mac", p->macs[0]);
     if (nic->pci_rom)
         json_set_string(arguments, "romfile", "");
     set_place(arguments, p->l.machine, nic->place);
-    if (add_device(p, arguments, op, e) == 0)
+    if (fault_point("qemu.plugged", e) == 0 && add_device(p, json_incref(arguments), op, e) == 0)
         return 0;
     if (qmp_run(&p->l.s.qmp, "netdev_del", json_pack("{s:s}", "id", netdev), &undo, NULL, &second) <
         0)
@@ -252,7 +254,8 @@ static int detach(struct live *l, enum device_kind kind, const char *id, const c
     if (there > 0 && live_unplug(l, id, what, op, e) < 0)
         return -1;
     struct op rest = op_within(QMP_COMMAND_MS); /* the guest has done its part: no half way back */
-    if (remove_backend(l, kind, id, &rest, &any, e) < 0 || forget_place(l, id, e) < 0)
+    if ((there > 0 && fault_point("qemu.unplugged", e) < 0) ||
+        remove_backend(l, kind, id, &rest, &any, e) < 0 || forget_place(l, id, e) < 0)
         return -1;
     return there > 0 || any ? 0 : err_set(e, ERR_FAILED, "it has no %s", what);
 }

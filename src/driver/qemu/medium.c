@@ -2,6 +2,7 @@
 /* The disc in a drive. The new one is opened whole before the old one leaves. */
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -64,7 +65,7 @@ static int swap(struct live *l, const char *vdev, const char *old, const char *n
     if (tray(l, "blockdev-open-tray", vdev, op, e) < 0)
         return -1;
     if ((!old[0] || tray(l, "blockdev-remove-medium", vdev, op, e) == 0) &&
-        (!next[0] || insert(l, vdev, next, op, e) == 0) &&
+        fault_point("qemu.ejected", e) == 0 && (!next[0] || insert(l, vdev, next, op, e) == 0) &&
         tray(l, "blockdev-close-tray", vdev, op, e) == 0)
         return 0;
     /* Refused where it has not left yet. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -442,13 +443,13 @@ static int build(struct start *s, int stream_fd, const struct op *op, struct obs
 {
     s->launch.incoming = stream_fd >= 0;
     if (folder_open(s->h->dirfd, s->args->ref.uuid, &s->dirfd, e) < 0 || make_sockets(s, e) < 0 ||
-        op_check(op, e) < 0 || spawn(s, e) < 0)
+        op_check(op, e) < 0 || spawn(s, e) < 0 || fault_point("qemu.spawned", e) < 0)
         return -1;
     if (converse(s, op, e) < 0)
         return explain(s, "QEMU did not start", e);
     if (stream_fd >= 0 && load(s, stream_fd, op, e) < 0)
         return explain(s, "cannot load the saved state", e);
-    return write_meta(s, ret, e);
+    return fault_point("qemu.answered", e) < 0 ? -1 : write_meta(s, ret, e);
 }
 
 /* Ends what this start made, and nothing else: when it comes late, after a `destroy` has gone past

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -143,6 +144,8 @@ int vcpus_set(struct driver_handle *h, const struct domain_ref *ref, unsigned vc
     if (l.machine->places == 0)
         return 0;
     int result = change(&l, vcpus, op, ret_online, e);
+    if (result == 0)
+        result = fault_point("qemu.resized", e);
     l.meta.vcpus = *ret_online > 0 ? *ret_online : l.meta.vcpus;
     if (meta_write(l.s.dirfd, &l.meta, &stuck) < 0 && result == 0) {
         *e = stuck;
