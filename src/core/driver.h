@@ -61,7 +61,8 @@ struct observation {
     unsigned vcpus;
     unsigned max_vcpus;
     uint64_t cpu_ns;
-    bool reboots; /* a guest that reboots itself comes up again without anybody's doing */
+    bool reboots;         /* a guest that reboots itself comes up again without anybody's doing */
+    uint64_t own_reboots; /* how often it has done so since it was built (restored) */
     char vnc[OBSERVATION_VNC_MAX]; /* path of the VNC socket; "" for none */
 };
 
@@ -237,8 +238,9 @@ struct driver {
                        const struct op *op, struct err *e);
     /* What is left of a guest that ended (OBS_SHUTDOWN, OBS_CRASHED) becomes a domain of the uuid
      * and name of `as`, so that another of its own uuid can be made beside it with the same
-     * devices. It can only be looked at, dumped and destroyed then. On failure nothing has
-     * changed. */
+     * devices. It can only be looked at, dumped and destroyed then. ERR_UNSUPPORTED, with the
+     * reason: not of this guest. On failure nothing has changed. One that was cut by the end of the
+     * daemon when it was done is finished by a call with ref like `as`. */
     int (*set_aside)(struct driver_handle *h, const struct domain_ref *ref,
                      const struct domain_ref *as, const struct op *op, struct err *e);
 

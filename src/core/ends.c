@@ -210,10 +210,15 @@ int ends_restart(struct job *j, struct err *e)
     const struct driver *driver = j->engine->driver;
     bool aside = p->rename && has_body(j) && driver->set_aside;
     bool soft = p->soft && has_body(j) && driver->soft_reset && reason == REASON_SOFT_RESET;
+    bool kept = aside && set_aside(j, e) == 0;
+    AUTO_FREE char *not_kept =
+        aside && !kept ? x_asprintf("; what was left of it could not be kept: %s", e->msg) : NULL;
     int result;
 
-    if (aside)
-        result = set_aside(j, e) < 0 ? -1 : build_anew(j, "restart.aside", e);
+    if (kept)
+        result = build_anew(j, "restart.aside", e);
+    else if (aside && e->code != ERR_UNSUPPORTED)
+        result = -1;
     else if (soft || (has_body(j) && !j->r->live_config && !driver->builds_anew))
         result = boot_in_place(j, soft, e);
     else
@@ -224,6 +229,7 @@ int ends_restart(struct job *j, struct err *e)
     str_addf(&text, "%s was booted again: %s", j->r->name, reason_text(reason));
     if (j->aside)
         str_addf(&text, "; what was left of it is %s", j->aside->name);
+    str_add(&text, not_kept ? not_kept : "");
     if (core)
         str_addf(&text, "; %s", core);
     str_add(&text, words ? words : "");

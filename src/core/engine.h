@@ -37,7 +37,7 @@ struct domain {
     struct job *next_job;   /* a destroy that waits for `job` to roll back; NULL */
     int64_t known_mono_ns;  /* monotonic; a look that began before this is older than a job's end */
     bool end_failed;        /* clearing away its ended guest failed: not tried again unasked */
-    bool wakes;             /* reconcile looks at it again when its restart is due */
+    int64_t wakes_at_ms;    /* monotonic; reconcile looks at it again then; 0: nothing is due */
     bool reboots_failed;    /* set_reboots failed: not tried again until the config changes */
     /* From the config, for a domain that is not live. */
     uint64_t memory_kib;

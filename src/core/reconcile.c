@@ -77,7 +77,7 @@ static void waited(void *arg)
     struct domain *d = engine_by_uuid(w->engine, w->uuid);
 
     if (d)
-        d->wakes = false;
+        d->wakes_at_ms = 0;
     if (d && !d->job)
         reconcile(w->engine, d); /* it looks at the time itself: there may be another by now */
     free(w);
@@ -85,9 +85,11 @@ static void waited(void *arg)
 
 static void wake_after(struct engine *g, struct domain *d, int64_t ms)
 {
-    if (d->wakes)
-        return;
-    d->wakes = true;
+    int64_t at_ms = clock_mono_ms() + ms;
+
+    if (d->wakes_at_ms != 0 && d->wakes_at_ms <= at_ms)
+        return; /* the earlier one asks for what is due then */
+    d->wakes_at_ms = at_ms;
     struct waiting *w = x_calloc(1, sizeof *w);
 
     w->engine = g;
@@ -95,14 +97,45 @@ static void wake_after(struct engine *g, struct domain *d, int64_t ms)
     g->host.after(g->host.arg, ms, waited, w);
 }
 
-/* How long it ran, and how often in a row that was too short. */
-static void count_end(struct domain *d, int64_t *ret_ran_ms)
+/* How long it ran, and how often in a row that was too short. Of several ends that were noticed
+ * late, the mean. */
+static void count_end(struct domain *d, uint64_t times, int64_t *ret_ran_ms)
 {
-    *ret_ran_ms = clock_mono_ms() - d->r->ran_since_ms;
+    *ret_ran_ms = (clock_mono_ms() - d->r->ran_since_ms) / (int64_t)times;
     if (d->r->ran_since_ms != 0 && *ret_ran_ms < d->restart_min_run_ms)
         d->r->quick_ends++;
     else
         d->r->quick_ends = 0;
+}
+
+/* It reboots too often to be left to do it by itself, until this run has lasted long enough. */
+static int64_t watched_ms(const struct domain *d)
+{
+    bool often = d->r->quick_ends > 0 || d->restart_tries == 0;
+
+    return often ? d->r->ran_since_ms + d->restart_min_run_ms - clock_mono_ms() : 0;
+}
+
+/* It came up again by itself: an end all the same, which only needed nobody. */
+static void note_own_reboots(struct engine *g, struct domain *d)
+{
+    uint64_t times = d->obs.own_reboots - d->r->own_reboots;
+    AUTO_STR struct str why = {0};
+    int64_t ran_ms;
+
+    d->r->own_reboots = d->obs.own_reboots;
+    d->r->starts += times;
+    count_end(d, times, &ran_ms);
+    d->r->ran_since_ms = clock_mono_ms();
+    str_add(&why, reason_text(REASON_GUEST_REBOOT));
+    if (times > 1)
+        str_addf(&why, " %ju times", (uintmax_t)times);
+    if (d->r->quick_ends > 0)
+        str_addf(&why, ", %.1f s after it was booted; until it has run for %lld s its reboots wait",
+                 (double)ran_ms / 1000, (long long)(d->restart_min_run_ms / 1000));
+    log_info("%s: %s", d->r->name, why.data);
+    set_reason(d, engine_state(g, d), REASON_GUEST_REBOOT, NULL);
+    engine_changed(g, d, "rebooted", why.data);
 }
 
 /* An end that on_... answers with a boot: at once, later, or not any more. */
@@ -110,7 +143,7 @@ static void boot_again(struct engine *g, struct domain *d, enum conf_action acti
 {
     int64_t ran_ms;
 
-    count_end(d, &ran_ms);
+    count_end(d, 1, &ran_ms);
     int64_t delay_ms = policy_delay_ms(d->r->quick_ends, d->restart_tries);
     if (delay_ms == 0) {
         restart(g, d, action);
@@ -120,7 +153,7 @@ static void boot_again(struct engine *g, struct domain *d, enum conf_action acti
     str_addf(&why, "%s, %.1f s after it was booted", reason_text(d->obs.reason),
              (double)ran_ms / 1000);
     if (d->r->quick_ends > 1)
-        str_addf(&why, ", too soon for the %juth time in a row", (uintmax_t)d->r->quick_ends);
+        str_addf(&why, ", too soon %ju times in a row", (uintmax_t)d->r->quick_ends);
     if (delay_ms > 0) {
         str_addf(&why, "; it is booted again in %lld s", (long long)(delay_ms / 1000));
         d->r->restart_at_ms = clock_mono_ms() + delay_ms;
@@ -173,12 +206,13 @@ static void guest_ended(struct engine *g, struct domain *d)
     }
 }
 
-/* A guest may come up again by itself only into the config that it has. */
+/* A guest may come up again by itself only into the config that it has, and not in a loop. */
 static enum conf_action reboot_action(const struct domain *d)
 {
     enum conf_action action = d->on_end[REASON_GUEST_REBOOT];
+    bool waits = d->r->live_config || watched_ms(d) > 0;
 
-    return action == CONF_RESTART && d->r->live_config ? CONF_DESTROY : action;
+    return action == CONF_RESTART && waits ? CONF_DESTROY : action;
 }
 
 /* on_reboot changed while it lives, or a daemon died that had lifted it for a moment. */
@@ -247,6 +281,8 @@ void reconcile(struct engine *g, struct domain *d)
     }
     if (!d->seen)
         d->end_failed = false;
+    else if (d->obs.own_reboots > d->r->own_reboots)
+        note_own_reboots(g, d);
     if (d->end_failed) {
         note_state(g, d, state); /* what failed once is left to the user: no endless loop */
     } else if (outlived(d)) {
@@ -258,6 +294,8 @@ void reconcile(struct engine *g, struct domain *d)
         reconcile_gone(g, d, REASON_DESTROYED_ELSEWHERE);
     } else {
         note_state(g, d, state);
+        if (g->driver->set_reboots && d->seen && watched_ms(d) > 0)
+            wake_after(g, d, watched_ms(d));
         if (reboots_otherwise(g, d)) {
             struct job_args args = {.action = reboot_action(d)};
             job_start_unasked(g, d, &job_kind_reboots, &args, NULL);

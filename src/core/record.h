@@ -52,6 +52,7 @@ struct record {
     uint64_t starts;                       /* counters */
     uint64_t crashes;
     uint64_t quick_ends;   /* in a row: the guest ended within its minimum run time */
+    uint64_t own_reboots;  /* of this run, that have been noticed (observation.own_reboots) */
     int64_t ran_since_ms;  /* monotonic, in the boot of boot_id: when it was last let run; 0 */
     int64_t restart_at_ms; /* likewise: when it is to be booted again; 0: it is not */
 };

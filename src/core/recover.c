@@ -334,14 +334,27 @@ static void cut_rebooting(struct cut *c)
         c->d->obs.state = OBS_RUNNING;
 }
 
+static void finish_aside(struct engine *g, const struct domain *aside)
+{
+    struct op op = op_within(STEP_MS);
+    struct err e;
+
+    if (g->driver->set_aside(g->handle, &aside->obs.ref, &aside->obs.ref, &op, &e) < 0)
+        log_error("%s: %s", aside->r->name, e.msg);
+}
+
 /* What was to be left of it under another name, when it still has its own: nothing of that. */
 static void forget_aside(struct cut *c)
 {
     struct domain *aside = c->path ? engine_by_uuid(c->g, c->path) : NULL;
     struct store_batch *b;
 
-    if (!aside || aside->seen)
+    if (!aside)
         return;
+    if (aside->seen) {
+        finish_aside(c->g, aside);
+        return;
+    }
     b = store_batch_new();
     store_delete_domain(b, aside->r->uuid);
     engine_submit(c->g, b, engine_event_new(aside, NULL, NULL, "forgotten", "it was never made"));

@@ -74,6 +74,7 @@ void steps_now_live(struct job *j, enum reason reason)
     r->wanted = j->args.paused ? ST_PAUSED : ST_RUNNING;
     str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
     r->id = j->new_id;
+    r->own_reboots = 0;
     r->restart_at_ms = 0;
     r->host_resume = r->host_paused = false;
     r->reason = reason;

@@ -52,6 +52,8 @@ static const char *const migrations[] = {
     "ALTER TABLE domain ADD COLUMN host_resume INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE domain ADD COLUMN host_paused INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE domain ADD COLUMN host_boot TEXT NOT NULL DEFAULT '';",
+    /* A guest's own reboots that have been noticed. */
+    "ALTER TABLE domain ADD COLUMN own_reboots INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define ROW(type, member, kind)                                                                    \
@@ -82,6 +84,7 @@ static const struct column domain_columns[] = {
     ROW(record, starts, COL_INT64),
     ROW(record, crashes, COL_INT64),
     ROW(record, quick_ends, COL_INT64),
+    ROW(record, own_reboots, COL_INT64),
     ROW(record, ran_since_ms, COL_INT64),
     ROW(record, restart_at_ms, COL_INT64),
     ROW(record, host_resume, COL_BOOL),

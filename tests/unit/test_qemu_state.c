@@ -14,12 +14,15 @@
 #include <cmocka.h>
 
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "driver/qemu/aside.h"
 #include "driver/qemu/folder.h"
 #include "driver/qemu/meta.h"
 #include "driver/qemu/observation.h"
 #include "driver/qemu/platform.h"
+#include "driver/qemu/resets.h"
 
 struct place {
     char path[64];
@@ -177,6 +180,120 @@ static void test_statuses(void **state)
     }
 }
 
+/* A reset by the guest (or by somebody else) at that second. */
+static json_t *reset_at(int second, bool guest)
+{
+    return json_pack("{s:s, s:{s:b}, s:{s:i, s:i}}", "event", "RESET", "data", "guest", guest,
+                     "timestamp", "seconds", 1000 + second, "microseconds", 5);
+}
+
+static void test_resets(void **state)
+{
+    enum { WINDOW_MS = 500, LONG_MS = 4000 };
+    static const struct {
+        int second;
+        bool guest;
+        int64_t since_ms;
+        bool taken;
+        uint64_t reboots;
+    } rows[] = {
+        {1,  false, 0,       true,  0}, /* asked for */
+        {1,  false, 0,       false, 0}, /* the same message, by the other way */
+        {2,  true,  30,      true,  0}, /* the firmware's */
+        {10, true,  LONG_MS, true,  1}, /* the guest's */
+        {11, true,  40,      true,  1}, /* the firmware's */
+        {11, true,  40,      false, 1},
+        {20, true,  LONG_MS, true,  2},
+        {30, true,  LONG_MS, true,  3}, /* without one of the firmware's */
+        {31, true,  10,      true,  3}, /* from here on it goes round quickly */
+        {32, true,  10,      true,  3},
+        {33, true,  10,      true,  3},
+        {34, true,  10,      true,  4},
+        {35, true,  10,      true,  4},
+        {5,  true,  LONG_MS, true,  5}, /* the host's clock was set back */
+    };
+    AUTO_JSON json_t *other = json_pack("{s:s}", "event", "STOP");
+    struct resets r = {0};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_JSON json_t *message = reset_at(rows[i].second, rows[i].guest);
+        bool taken = resets_take(&r, message, rows[i].since_ms, WINDOW_MS);
+        if (taken != rows[i].taken || r.reboots != rows[i].reboots)
+            fail_msg("row %zu: %staken, %ju reboots", i, taken ? "" : "not ", (uintmax_t)r.reboots);
+    }
+    assert_false(resets_take(&r, other, LONG_MS, WINDOW_MS));
+    /* The first of all is no firmware's, however early. */
+    struct resets fresh = {0};
+    AUTO_JSON json_t *first = reset_at(1, true);
+    assert_true(resets_take(&fresh, first, 0, WINDOW_MS));
+    assert_int_equal(fresh.reboots, 1);
+}
+
+/* The count is kept in the folder, and what the journal has beyond it is found. */
+static void test_resets_are_caught_up_with(void **state)
+{
+    struct place *place = *state;
+    AUTO_STR struct str journal = {0};
+    struct resets r, again;
+
+    for (int second = 0; second < 40; second += 10) {
+        AUTO_JSON json_t *message = reset_at(second, second > 0);
+        AUTO_JSON json_t *firmware = reset_at(second + 1, true);
+        json_add_line(&journal, message);
+        str_addc(&journal, '\n');
+        json_add_line(&journal, firmware);
+        str_add(&journal, "\n{\"event\": \"STOP\"}\nno json\n");
+        put(place, FOLDER_JOURNAL_LOG, journal.data);
+        resets_catch_up(&r, place->dirfd, getpid());
+        assert_int_equal(r.reboots, second / 10);
+    }
+    assert_true(resets_fresh(place->dirfd, getpid()));
+    /* A journal that was emptied, and a later daemon. */
+    put(place, FOLDER_JOURNAL_LOG, "");
+    resets_catch_up(&again, place->dirfd, getpid());
+    assert_int_equal(again.reboots, 3);
+    assert_true(again.last_us == r.last_us);
+    AUTO_JSON json_t *event = reset_at(50, true);
+    resets_event(&again, place->dirfd, getpid(), event); /* no CPU time was used since */
+    assert_int_equal(again.reboots, 3);
+    put(place, FOLDER_RESETS, "12 rubbish");
+    resets_read(place->dirfd, &again);
+    assert_int_equal(again.reboots, 0);
+    assert_false(resets_fresh(place->dirfd, getpid()));
+}
+
+/* What an end left is what it was before its disks were given away, and is where its folder is. */
+static void test_what_was_set_aside(void **state)
+{
+    struct place *place = *state;
+    struct observation o = {0};
+    struct meta meta = {.vnc = "/run/old/vnc.sock"};
+    struct err e;
+
+    str_copy(meta.ref.uuid, sizeof meta.ref.uuid, "00000000-0000-4000-8000-000000000001");
+    put(place, FOLDER_ASIDE, "guest-panicked web1-left\n");
+    observation_set_status(&o, place->dirfd, "postmigrate");
+    assert_int_equal(o.state, OBS_CRASHED);
+    assert_int_equal(o.reason, REASON_GUEST_CRASH);
+    observation_set_status(&o, place->dirfd, "running"); /* it was reset since */
+    assert_int_equal(o.state, OBS_RUNNING);
+    struct meta own = meta;
+    aside_rehome(place->dirfd, "/run", meta.ref.uuid, &own);
+    assert_string_equal(own.ref.name, "");
+    assert_string_equal(own.vnc, "/run/old/vnc.sock");
+    assert_int_equal(aside_refuse(&own, meta.ref.uuid, &e), 0);
+    aside_rehome(place->dirfd, "/run", "00000000-0000-4000-8000-000000000002", &own);
+    assert_string_equal(own.ref.uuid, "00000000-0000-4000-8000-000000000002");
+    assert_string_equal(own.ref.name, "web1-left");
+    assert_string_equal(own.vnc, "/run/00000000-0000-4000-8000-000000000002/vnc.sock");
+    assert_int_equal(aside_refuse(&meta, own.ref.uuid, &e), -1);
+    assert_int_equal(e.code, ERR_UNSUPPORTED);
+    assert_int_equal(aside_forget(place->dirfd, &e), 0);
+    observation_set_status(&o, place->dirfd, "postmigrate");
+    assert_int_equal(o.state, OBS_PAUSED); /* until it runs again */
+}
+
 /* A guest cannot fill the host's memory with events while it runs. */
 static void test_journal_is_emptied(void **state)
 {
@@ -285,6 +402,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_meta_is_damaged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_statuses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_journal_is_emptied, setup, teardown),
+        cmocka_unit_test(test_resets),
+        cmocka_unit_test_setup_teardown(test_resets_are_caught_up_with, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_set_aside, setup, teardown),
         cmocka_unit_test(test_platform),
         cmocka_unit_test_setup_teardown(test_sockets_in_deep_folders, setup, teardown),
     };

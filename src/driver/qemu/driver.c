@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The QEMU driver: a process a domain, see folder.h for what is kept and host.h for threads. */
 #include "core/driver.h"
+#include "driver/qemu/aside.h"
 #include "driver/qemu/end.h"
 #include "driver/qemu/firmware.h"
 #include "driver/qemu/host.h"
@@ -34,6 +35,7 @@ const struct driver driver_qemu = {
     .reboot = life_reboot,
     .reset = life_reset,
     .set_reboots = life_set_reboots,
+    .set_aside = aside_set,
     .dump_core = dump_core,
     .info = life_info,
     .console = life_console,

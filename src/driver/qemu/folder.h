@@ -20,6 +20,8 @@
 #define FOLDER_CONSOLE "console.sock" /* the first serial line */
 #define FOLDER_VNC "vnc.sock"
 #define FOLDER_RESETTING "resetting" /* marker: reboot=reset for the moment of a reset (life.c) */
+#define FOLDER_RESETS "resets"       /* what resets.c has counted */
+#define FOLDER_ASIDE "aside"         /* how it ended, and its name when it is set aside (aside.c) */
 #define FOLDER_HELD "held"           /* marker: paused on purpose after a save (save.c) */
 
 /* The folder as a descriptor, owned by the caller. ERR_NO_SUCH_DOMAIN when there is none. */

@@ -6,21 +6,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "driver/qemu/aside.h"
 #include "driver/qemu/folder.h"
 #include "driver/qemu/meta.h"
 #include "driver/qemu/observation.h"
 #include "driver/qemu/platform.h"
+#include "driver/qemu/resets.h"
 #include "driver/qemu/session.h"
 
 /* After a reset the firmware resets once more, by itself, when its process has used 30 to 50 ms of
  * CPU time (SeaBIOS under TCG). That time is counted instead of the clock's, since a loaded host
  * may not run it for seconds; the clock bounds the wait for a guest that sleeps. */
 enum {
-    FIRMWARE_CPU_MS = 500,
     FIRMWARE_ASLEEP_MS = 10 * 1000,
     FIRMWARE_LOOK_MS = 50,
     FIRMWARE_RESETS_MAX = 8,
@@ -165,7 +167,7 @@ static int firmware_settles(struct session *s, pid_t pid, struct err *e)
         } else if (late.code != ERR_TIMED_OUT) {
             *e = late;
             return -1;
-        } else if (proc_cpu_ns(pid) - used_ns > FIRMWARE_CPU_MS * UINT64_C(1000000) ||
+        } else if (proc_cpu_ns(pid) - used_ns > RESETS_FIRMWARE_CPU_MS * UINT64_C(1000000) ||
                    clock_mono_ms() - since_ms > FIRMWARE_ASLEEP_MS) {
             return 0;
         }
@@ -197,15 +199,17 @@ static int lift(struct session *s, const struct op *op, struct err *e)
     return set_reboot_action(s, "reset", op, e);
 }
 
-static int reset(struct session *s, const struct op *op, struct err *e)
+static int reset(struct session *s, const char *uuid, const struct op *op, struct err *e)
 {
     struct op step = op_narrow(op, QMP_COMMAND_MS);
     struct meta meta;
 
-    if (meta_read(s->dirfd, &meta, e) < 0 || (!meta.reboots && lift(s, &step, e) < 0))
+    if (meta_read(s->dirfd, &meta, e) < 0 || aside_refuse(&meta, uuid, e) < 0 ||
+        aside_forget(s->dirfd, e) < 0 || (!meta.reboots && lift(s, &step, e) < 0))
         return -1;
     qmp_forget_events(&s->qmp);
-    if (qmp_run(&s->qmp, "system_reset", NULL, &step, NULL, e) < 0 ||
+    if ((!meta.reboots && fault_point("qemu.lifted", e) < 0) ||
+        qmp_run(&s->qmp, "system_reset", NULL, &step, NULL, e) < 0 ||
         await_reset(s, false, &step, e) < 0 || qmp_run(&s->qmp, "cont", NULL, &step, NULL, e) < 0)
         return -1;
     folder_unmark(s->dirfd, FOLDER_HELD);
@@ -222,7 +226,7 @@ int life_set_reboots(struct driver_handle *h, const struct domain_ref *ref, bool
 
     if (session_open(&s, h, ref, op, e) < 0 || meta_read(s.dirfd, &meta, e) < 0)
         return -1;
-    if (!reboots && folder_marked(s.dirfd, FOLDER_RESETTING)) {
+    if (!reboots && (folder_marked(s.dirfd, FOLDER_RESETTING) || resets_fresh(s.dirfd, meta.pid))) {
         qmp_forget_events(&s.qmp);
         if (end_reboots(&s, meta.pid, e) < 0)
             return -1;
@@ -247,7 +251,7 @@ int life_reset(struct driver_handle *h, const struct domain_ref *ref, const stru
 {
     AUTO_SESSION struct session s = SESSION_NONE;
 
-    return session_open(&s, h, ref, op, e) < 0 ? -1 : reset(&s, op, e);
+    return session_open(&s, h, ref, op, e) < 0 ? -1 : reset(&s, ref->uuid, op, e);
 }
 
 int life_reboot(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
@@ -257,7 +261,7 @@ int life_reboot(struct driver_handle *h, const struct domain_ref *ref, const str
 
     if (session_open(&s, h, ref, op, e) < 0 || power_off(&s, op, e) < 0)
         return -1;
-    return reset(&s, op, e);
+    return reset(&s, ref->uuid, op, e);
 }
 
 /* ---- looking ---- */
@@ -281,6 +285,7 @@ int life_info(struct driver_handle *h, const struct domain_ref *ref, const struc
 
     if (folder_open(h->dirfd, ref->uuid, &dirfd, e) < 0 || meta_read(dirfd, &meta, e) < 0)
         return -1;
+    aside_rehome(dirfd, h->dir, ref->uuid, &meta);
     observation_init(ret, &meta);
     if (!alive(&meta)) {
         observation_set_dead(ret);

@@ -10,7 +10,9 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "driver/qemu/aside.h"
 #include "driver/qemu/folder.h"
+#include "driver/qemu/resets.h"
 
 /* The journal's end that is looked at, and the size past which a running guest's is emptied. It
  * grows by at most an event a second (RTC_CHANGE) while nobody looks. */
@@ -96,8 +98,12 @@ static void trim_journal(int dirfd)
         close(fd);
 }
 
-void observation_set_status(struct observation *o, int dirfd, const char *status)
+void observation_set_status(struct observation *o, int dirfd, const char *of_qemu)
 {
+    char status[QMP_STATUS_MAX];
+
+    str_copy(status, sizeof status, of_qemu);
+    aside_status(dirfd, status);
     o->state = OBS_BUSY;
     o->reason = REASON_NONE;
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
@@ -106,6 +112,9 @@ void observation_set_status(struct observation *o, int dirfd, const char *status
         o->state = statuses[i].state;
         o->reason = statuses[i].reason;
     }
+    struct resets resets;
+    resets_read(dirfd, &resets);
+    o->own_reboots = resets.reboots;
     o->reboots = o->reboots || folder_marked(dirfd, FOLDER_RESETTING);
     if (o->state == OBS_SHUTDOWN)
         o->reason = end_reason(dirfd);

@@ -20,11 +20,13 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "driver/qemu/aside.h"
 #include "driver/qemu/folder.h"
 #include "driver/qemu/host.h"
 #include "driver/qemu/meta.h"
 #include "driver/qemu/observation.h"
 #include "driver/qemu/qmp.h"
+#include "driver/qemu/resets.h"
 #include "driver/qemu/stats.h"
 
 /* One domain that is watched. It is what list found in the folder; when the folder is another (the
@@ -38,6 +40,7 @@ struct watched {
     int pidfd;  /* -1: it is dead */
     int events; /* the connection to events.sock; -1: not connected */
     struct qmp_lines lines;
+    struct resets resets;
     bool seen;     /* in this round of list */
     bool asked;    /* query-status is on its way */
     bool leaving;  /* it has said that its process ends: it is asked nothing more */
@@ -161,8 +164,9 @@ static bool same_meta(const struct watched *w, const struct stat *st)
 }
 
 /* A folder that cannot be read is left to `destroy`; it has no domain that anybody knows. */
-static void add_domain(struct observer *observer, int dirfd, const struct stat *st)
+static void add_domain(struct driver_handle *h, const char *uuid, int dirfd, const struct stat *st)
 {
+    struct observer *observer = h->observer;
     struct watched *w = x_calloc(1, sizeof *w);
     struct err e;
 
@@ -175,6 +179,7 @@ static void add_domain(struct observer *observer, int dirfd, const struct stat *
         watched_free(observer, w);
         return;
     }
+    aside_rehome(dirfd, h->dir, uuid, &w->meta);
     if (proc_open(w->meta.pid, w->meta.start, &w->pidfd, &e) == 0)
         add_to_epoll(observer, w->pidfd, w);
     w->seen = true;
@@ -199,7 +204,7 @@ static void visit(struct driver_handle *h, const char *uuid)
     if (w)
         watched_free(observer, w);
     if (folder_open(h->dirfd, uuid, &dirfd, &e) == 0)
-        add_domain(observer, dirfd, &st);
+        add_domain(h, uuid, dirfd, &st);
 }
 
 static int scan(struct driver_handle *h, struct err *e)
@@ -249,6 +254,9 @@ static bool ask(struct observer *observer, struct watched *w, const char *questi
         disconnect(observer, w);
         return false;
     }
+    /* After the connection: what comes from here on comes there too. */
+    if (hello)
+        resets_catch_up(&w->resets, w->dirfd, w->meta.pid);
     str_addf(&text, "%s%s", hello ? enter : "", questions);
     /* A question is asked again only once it is answered, so they fit; else the connection is of no
      * use. */
@@ -305,6 +313,7 @@ static bool take(struct watched *w, const json_t *message)
          * (monitor_cleanup waits for an answer that nobody makes any more). */
         if (says_farewell(message))
             w->leaving = true;
+        resets_event(&w->resets, w->dirfd, w->meta.pid, message);
         for (size_t i = 0; i < ARRAY_LEN(telling); i++)
             if (str_eq(telling[i], event))
                 return true;
