@@ -463,6 +463,53 @@ static void whether_a_reboot_stands_is_changed_while_it_runs(void **state)
     guest_free(g);
 }
 
+/* Looks, as the observer does all the time, until so many are counted. */
+static void await_own_reboots(struct guest *g, uint64_t wanted)
+{
+    int64_t deadline = clock_mono_ms() + g->rig->subject->boot_ms;
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    struct observation seen;
+
+    for (;;) {
+        assert_true(guest_listed(g, &seen));
+        if (seen.state != OBS_UNKNOWN && seen.own_reboots == wanted)
+            return;
+        if (seen.own_reboots > wanted || clock_mono_ms() > deadline)
+            fail_msg("%ju reboots of its own are counted, not %ju", (uintmax_t)seen.own_reboots,
+                     (uintmax_t)wanted);
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void a_guests_own_reboots_are_counted(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_running(r, PLAIN);
+    struct op op = rig_op(r);
+    struct err e;
+
+    await_own_reboots(g, 0);
+    for (uint64_t i = 1; i <= 2; i++) {
+        guest_await_above(g, r->subject->enough);
+        int64_t value = r->subject->value(g);
+        r->subject->provoke(g, REBOOTS);
+        await_own_reboots(g, i);
+        guest_await_over(g, value);
+    }
+    /* A reset is nobody's own, and what the firmware does after one is the guest's neither. */
+    guest_await_above(g, r->subject->enough);
+    int64_t value = r->subject->value(g);
+    EXPECT_OK(r->driver->reset(r->handle, &g->ref, &op, &e));
+    guest_await_over(g, value);
+    guest_await_above(g, r->subject->enough);
+    await_own_reboots(g, 2);
+    assert_int_equal(guest_info(g).own_reboots, 2);
+    rig_reopen(r);
+    await_own_reboots(g, 2);
+    guest_destroy(g);
+    guest_free(g);
+}
+
 static void destroy_leaves_no_trace(void **state)
 {
     struct rig *r = *state;
@@ -1344,6 +1391,7 @@ static const struct {
     CASE(a_guest_that_crashes_is_seen, MEMBER(reset)),
     CASE(what_an_end_left_is_kept_beside, MEMBER(set_aside)),
     CASE(whether_a_reboot_stands_is_changed_while_it_runs, MEMBER(set_reboots)),
+    CASE(a_guests_own_reboots_are_counted, MEMBER(set_reboots)),
     CASE(destroy_leaves_no_trace, MEMBER(destroy)),
     CASE(destroy_of_a_half_made_one_leaves_no_trace, MEMBER(restore)),
     CASE(saved_state_goes_on_after_destroy_and_restore, MEMBER(save), MEMBER(restore),
