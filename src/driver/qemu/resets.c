@@ -95,7 +95,8 @@ static json_t *next_reset(const char **at, const char *end)
     struct err e;
 
     *at = stop ? stop + 1 : end; /* the rest is still to come: on events.sock */
-    json_t *message = stop ? json_parse_object(line, (size_t)(stop - line), &e) : NULL;
+    bool maybe = stop && memmem(line, (size_t)(stop - line), "\"RESET\"", strlen("\"RESET\""));
+    json_t *message = maybe ? json_parse_object(line, (size_t)(stop - line), &e) : NULL;
     if (message && str_eq(json_get_string(message, "event", NULL), "RESET"))
         return message;
     json_decref(message);
