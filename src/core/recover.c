@@ -378,6 +378,11 @@ static void cut_restarting(struct cut *c)
     if (d->seen && !ended)
         cut_resetting(c);
     c->restart = ended || !d->seen;
+    if (ended && d->obs.state != OBS_DEAD) {
+        /* Its end is told and counted, and its boot is due: whether or not it waited for that. */
+        d->r->state = engine_state(c->g, d);
+        d->r->restart_at_ms = clock_mono_ms();
+    }
 }
 
 /* The store was committed and only a file is left to remove. */
@@ -496,7 +501,7 @@ static void finish(struct cut *c)
     job_record_free(job);
 }
 
-/* With a body it ends anew, and reconcile asks the policy again. */
+/* With a body it is due, or (a dead process) it ends anew; reconcile sees to both. */
 static void restart_gone(struct cut *c)
 {
     struct job_args args = {.action = CONF_RESTART};

@@ -667,22 +667,27 @@ static void test_hooks_are_told_the_arguments(void **state)
 static const struct row {
     const char *point, *action, *event;
     bool managed;
+    bool too_soon; /* so it waits a second to be booted again */
 } rows[] = {
-    {"restart.intent",  "restart",          "reboot", true },
-    {"restart.intent",  "restart",          "crash",  false},
-    {"restart.intent",  "rename-restart",   "crash",  true },
-    {"restart.intent",  "coredump-restart", "crash",  false},
-    {"restart.intent",  "restart",          "die",    false},
-    {"restart.running", "restart",          "reboot", false},
-    {"restart.aside",   "rename-restart",   "crash",  true },
-    {"restart.aside",   "rename-restart",   "crash",  false},
-    {"restart.gone",    "restart",          "die",    true },
-    {"restart.gone",    "restart",          "die",    false},
-    {"start.intent",    "rename-restart",   "crash",  true },
-    {"start.created",   "rename-restart",   "crash",  false},
-    {"start.running",   "rename-restart",   "crash",  true },
-    {"start.created",   "restart",          "die",    false},
-    {"start.running",   "restart",          "die",    true },
+    {"restart.intent",  "restart",          "reboot", true,  false},
+    {"restart.intent",  "restart",          "crash",  false, false},
+    {"restart.intent",  "rename-restart",   "crash",  true,  false},
+    {"restart.intent",  "coredump-restart", "crash",  false, false},
+    {"restart.intent",  "restart",          "die",    false, false},
+    {"restart.running", "restart",          "reboot", false, false},
+    {"restart.aside",   "rename-restart",   "crash",  true,  false},
+    {"restart.aside",   "rename-restart",   "crash",  false, false},
+    {"restart.gone",    "restart",          "die",    true,  false},
+    {"restart.gone",    "restart",          "die",    false, false},
+    {"start.intent",    "rename-restart",   "crash",  true,  false},
+    {"start.created",   "rename-restart",   "crash",  false, false},
+    {"start.running",   "rename-restart",   "crash",  true,  false},
+    {"start.created",   "restart",          "die",    false, false},
+    {"start.running",   "restart",          "die",    true,  false},
+    {"restart.intent",  "restart",          "reboot", true,  true },
+    {"restart.intent",  "rename-restart",   "crash",  false, true },
+    {"restart.aside",   "rename-restart",   "crash",  true,  true },
+    {"restart.gone",    "restart",          "die",    true,  true },
 };
 
 static void end_at(struct bench *b, const struct row *row)
@@ -694,8 +699,8 @@ static void end_at(struct bench *b, const struct row *row)
     /* It is to end only once after its first boot, so it ends late enough for what is looked at. */
     bench_do(b, row->managed ? "new" : "create",
              "{\"config\":\"name='web1'\\nmemory=16\\nkernel='/vmlinuz'\\n%s='%s'\\n"
-             "cmdline='null.%s-after=2500'\\nreeve_restart_min_run=0\\n\",\"directory\":\"/\"}",
-             key, row->action, row->event);
+             "cmdline='null.%s-after=2500'\\nreeve_restart_min_run=%d\\n\",\"directory\":\"/\"}",
+             key, row->action, row->event, row->too_soon ? 60 : 0);
     if (row->managed)
         bench_do(b, "start", "%s", "{\"domain\":\"web1\"}");
     bench_kill(b);
@@ -768,8 +773,9 @@ int main(int argc, char **argv)
     memcpy(tests, fixed, sizeof fixed);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         tests[count++] = (struct CMUnitTest){
-            x_asprintf("killed at %s of a %s by %s of a %s domain", rows[i].point, rows[i].action,
-                       rows[i].event, rows[i].managed ? "managed" : "transient"),
+            x_asprintf("killed at %s of a %s by %s%s of a %s domain", rows[i].point, rows[i].action,
+                       rows[i].too_soon ? "an early " : "", rows[i].event,
+                       rows[i].managed ? "managed" : "transient"),
             test_killed_on_the_way, before, after, (void *)(uintptr_t)&rows[i]};
     if (argc > 2)
         cmocka_set_test_filter(argv[2]);
