@@ -121,6 +121,7 @@ static uint64_t draw(uint64_t below)
 static const char name[] = "web1";
 static const char *words = ""; /* in the kernel's command line of a simulated guest */
 static bool managed;
+static bool in_file; /* a real guest: its memory is a file */
 static char uuid[IDENT_UUID_LEN + 1];
 static int64_t count_before;
 static size_t console_before;
@@ -161,8 +162,9 @@ static void define(void)
 {
     AUTO_FREE char *keys =
         guest_folder ? x_asprintf("memory=80\\nkernel='%s/vmlinuz'\\nramdisk='%s/initrd.gz'\\n"
-                                  "cmdline='console=ttyS0 quiet'\\nreeve_accel='tcg'\\n",
-                                  guest_folder, guest_folder)
+                                  "cmdline='console=ttyS0 quiet'\\nreeve_accel='tcg'\\n"
+                                  "reeve_memory='%s'\\n",
+                                  guest_folder, guest_folder, in_file ? "file" : "ram")
                      : x_asprintf("memory=16\\nkernel='/vmlinuz'\\ncmdline='%s'\\n", words);
 
     bench_do(&bench, managed ? "new" : "create",
@@ -369,8 +371,9 @@ static json_t *act(const struct run *run)
 static void check_file(const struct run *run, const char *state, bool done)
 {
     bool there = exists(file);
-    bool may =
-        run->verb == RESTORE || (run->verb == SAVE && is(state, "gone")) || run->verb == CHECKPOINT;
+    /* Killed, reeved had no answer to give. */
+    bool saved = run->verb == SAVE && is(state, "gone") && (done || run->fault == KILL);
+    bool may = run->verb == RESTORE || run->verb == CHECKPOINT || saved;
     bool must = run->verb == RESTORE || (may && done);
 
     if ((there && !may) || (!there && must))
@@ -403,6 +406,15 @@ static void check_state(const struct run *run, const char *state, const json_t *
     lost("it is %s, not %s or %s: %s", state, from, to, why);
 }
 
+/* What a discard of a broken domain has set aside. */
+static void remove_aside(void)
+{
+    AUTO_FREE char *folder = x_asprintf("%s/images/%s", bench.state, uuid);
+    struct err e;
+
+    assert_int_equal(fs_remove_tree(AT_FDCWD, folder, &e), 0);
+}
+
 /* Whatever it is, the guest goes on. */
 static void live_on(const char *state)
 {
@@ -410,7 +422,13 @@ static void live_on(const char *state)
 
     if (str_eq(state, "suspended"))
         bench_do(&bench, "resume", "%s", one);
-    else if (str_eq(state, "broken"))
+    else if (str_eq(state, "broken") && in_file) {
+        /* Memory in which the guest may have run on has no way back. */
+        bench_refused(&bench, "wrong-state", "resume", "{\"domain\":\"%s\",\"force\":true}", name);
+        bench_do(&bench, "discard", "%s", one);
+        remove_aside();
+        return;
+    } else if (str_eq(state, "broken"))
         bench_do(&bench, "resume", "{\"domain\":\"%s\",\"force\":true}", name);
     else if (is(state, "gone") && exists(file))
         bench_do(&bench, "restore", "{\"file\":\"%s\"}", file);
@@ -618,24 +636,39 @@ static int draw_call(void)
     return guest_folder ? 1 + (int)draw(2ULL << draw(9)) : 1 + (int)draw(24);
 }
 
+static struct run draw_run(void)
+{
+    struct run run = {.verb = (enum verb_row)draw(VERBS), .fault = draw_fault()};
+    bool timed = draw(2) == 0;
+
+    run.at = draw_call();
+    run.delay_ms = 1 + (int)draw(guest_folder ? 800 : 30);
+    run.paused = !guest_folder && draw(4) == 0;
+    if (!timed || run.fault < KILL)
+        run.delay_ms = 0;
+    return run;
+}
+
 static void test_random(void **state)
 {
+    /* What every series on real guests has, whatever is drawn. */
+    static const struct run first[] = {
+        {.verb = RESUME,  .fault = KILL_GUEST, .at = 12},
+        {.verb = SUSPEND, .fault = KILL_GUEST, .at = 30},
+    };
     long met = 0;
 
     (void)state;
     for (long i = 0; i < runs; i++) {
-        struct run run = {.verb = (enum verb_row)draw(VERBS), .fault = draw_fault()};
-        bool timed = draw(2) == 0;
-        run.at = draw_call();
-        run.delay_ms = 1 + (int)draw(guest_folder ? 800 : 30);
-        run.paused = !guest_folder && draw(4) == 0;
-        if (!timed || run.fault < KILL)
-            run.delay_ms = 0;
+        struct run run = draw_run();
+        if (guest_folder && i < (long)ARRAY_LEN(first))
+            run = first[i];
         if (draw(4) == 0 && str_eq(bench_state(&bench, name), "running")) {
             bench_do(&bench, "destroy", "{\"domain\":\"%s\"}", name);
             if (managed)
                 bench_do(&bench, "delete", "{\"domain\":\"%s\"}", name);
             managed = !managed;
+            in_file = draw(3) == 0;
         }
         met += do_run(&run) || run.delay_ms > 0;
     }
