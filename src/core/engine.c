@@ -312,6 +312,7 @@ static void submitted_on_loop(void *arg)
     struct submitted *done = arg;
     struct engine *g = done->engine;
 
+    g->stored++;
     if (done->failed)
         log_error("cannot store what happened to %s: %s", done->ev->name, done->failure.msg);
     else
@@ -342,6 +343,7 @@ void engine_submit_then(struct engine *g, struct store_batch *b, struct event_re
     done->ev = ev;
     done->then = then;
     done->arg = arg;
+    g->submitted++;
     store_add_event(b, ev);
     store_submit(g->store, b, submitted_on_store_thread, done);
 }

@@ -36,6 +36,7 @@ struct domain {
     struct job *job;        /* the one that runs or waits to run; NULL */
     struct job *next_job;   /* a destroy that waits for `job` to roll back; NULL */
     int64_t known_mono_ns;  /* monotonic; a look that began before this is older than a job's end */
+    uint64_t intent_ends;   /* the submission that ends its last intent (engine.submitted) */
     bool end_failed;        /* clearing away its ended guest failed: not tried again unasked */
     int64_t wakes_at_ms;    /* monotonic; reconcile looks at it again then; 0: nothing is due */
     bool reboots_failed;    /* set_reboots failed: not tried again until the config changes */
@@ -89,6 +90,8 @@ struct engine {
     size_t running;          /* job threads, abandoned ones included */
     struct list recent;      /* struct job.link: the last ended ones, for `wait` */
     size_t recent_count;
+    uint64_t submitted; /* batches given to the store by engine_submit, and */
+    uint64_t stored;    /* how many of them it has answered, in that order */
     uint64_t last_job_id;
     unsigned last_domain_id;
     json_t *unknown;          /* owned; names that the driver has and no record tells of */

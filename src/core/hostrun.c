@@ -30,14 +30,20 @@ struct item {
     char *message; /* owned; what became of it */
 };
 
+struct waiter {
+    hostrun_done *done; /* NULL: forgotten */
+    void *arg;
+};
+
 struct hostrun {
     struct engine *engine;
     enum hostrun_kind kind;
     unsigned parallel;
-    char *actor; /* owned */
-    hostrun_done *done;
-    void *arg;
-    struct item *items; /* owned */
+    char *actor;            /* owned */
+    struct waiter *waiters; /* owned */
+    size_t waiting;
+    struct hostrun *then; /* owned; a stop that came while this start was under way */
+    struct item *items;   /* owned */
     size_t count;
     unsigned active;
     int64_t hold_until_ms; /* monotonic: nothing new begins before (reeve_autostart_delay) */
@@ -129,12 +135,10 @@ static json_t *result_json(const struct hostrun *run, size_t *ret_failed)
     return result;
 }
 
-void hostrun_free(struct engine *g)
+static void run_free(struct hostrun *run)
 {
-    struct hostrun *run = TAKE(g->hostrun);
+    struct engine *g = run->engine;
 
-    if (!run)
-        return;
     for (size_t i = 0; i < run->count; i++) {
         /* A job's waiters may be told after the engine's end (what the store has to say first). */
         LIST_EACH (&g->jobs, j, struct job, link)
@@ -145,9 +149,22 @@ void hostrun_free(struct engine *g)
         free(run->items[i].message);
     }
     free(run->items);
+    free(run->waiters);
     free(run->actor);
     free(run);
 }
+
+void hostrun_free(struct engine *g)
+{
+    struct hostrun *run = TAKE(g->hostrun), *then = run ? run->then : NULL;
+
+    if (run)
+        run_free(run);
+    if (then)
+        run_free(then);
+}
+
+static void launch(struct hostrun *run);
 
 static void run_end(struct hostrun *run)
 {
@@ -161,11 +178,16 @@ static void run_end(struct hostrun *run)
     engine_submit(
         g, store_batch_new(),
         engine_event_new(NULL, run->actor, run_names[run->kind], failed ? "failed" : "done", text));
-    hostrun_done *done = run->done;
-    void *arg = run->arg;
-    hostrun_free(g);
-    if (done)
-        done(arg, result);
+    AUTO_FREE struct waiter *waiters = TAKE(run->waiters);
+    size_t waiting = run->waiting;
+    struct hostrun *then = run->then;
+    g->hostrun = NULL;
+    run_free(run);
+    if (then)
+        launch(then);
+    for (size_t i = 0; i < waiting; i++)
+        if (waiters[i].done)
+            waiters[i].done(waiters[i].arg, result);
 }
 
 /* ---- one domain ---- */
@@ -267,6 +289,14 @@ static void start_job(struct item *it, struct domain *d, enum verb verb)
     x_replace(&it->message, same ? x_asprintf("%s is so already", it->name) : x_strdup(e.msg));
 }
 
+/* Neither suspended nor shut down after it was let run for that: no later start of the daemon is to
+ * pause it. */
+static void runs_on(struct engine *g, struct domain *d)
+{
+    d->r->host_paused = false;
+    engine_changed(g, d, "running", "host-stop let it run, and could not end it");
+}
+
 /* Does the next thing for it, or ends it. */
 static void step(struct item *it)
 {
@@ -292,6 +322,8 @@ static void step(struct item *it)
         return;
     }
     item_end(it, it->last_failed, TAKE(it->message));
+    if (stop && d->r->host_paused && d->obs.state == OBS_RUNNING)
+        runs_on(run->engine, d);
     if (!stop && !it->last_failed && d->host.delay_ms > 0) {
         run->hold_until_ms = clock_mono_ms() + d->host.delay_ms;
         run->engine->host.after(run->engine->host.arg, d->host.delay_ms + 1, delay_over,
@@ -352,6 +384,8 @@ static bool move(struct hostrun *run, size_t *ret_left)
     for (size_t i = 0; i < run->count; i++) {
         struct item *it = &run->items[i];
         bool begun = it->last != VERB_N;
+        if (run->then && !begun && !it->active && !it->ended)
+            item_end(it, true, x_asprintf("%s is not started: the host stops", it->name));
         *ret_left += !it->ended;
         if (it->ended || it->active || run->active >= run->parallel ||
             (!begun && (!ready(it) || clock_mono_ms() < run->hold_until_ms)))
@@ -413,33 +447,71 @@ static void begin(void *arg)
         turn(g->hostrun);
 }
 
-int hostrun_begin(struct engine *g, enum hostrun_kind kind, unsigned parallel, const char *actor,
-                  hostrun_done *done, void *arg, struct err *e)
+static void launch(struct hostrun *run)
 {
-    if (g->stopping)
-        return err_set(e, ERR_FAILED, "cannot %s: the daemon is stopping", run_names[kind]);
-    if (g->hostrun)
-        return err_set(e, ERR_BUSY, "cannot %s: %s is under way", run_names[kind],
-                       run_names[g->hostrun->kind]);
-    struct hostrun *run = x_calloc(1, sizeof *run);
-    run->engine = g;
-    run->kind = kind;
-    run->parallel = parallel;
-    run->actor = x_strdup(actor);
-    run->done = done;
-    run->arg = arg;
+    struct engine *g = run->engine;
+
     LIST_EACH (&g->domains, d, struct domain, link)
         if (concerned(run, d))
             add_item(run, d);
     g->hostrun = run;
     post_send(g->post, begin, g);
+}
+
+static void add_waiter(struct hostrun *run, hostrun_done *done, void *arg)
+{
+    run->waiters = x_reallocarray(run->waiters, run->waiting + 1, sizeof *run->waiters);
+    run->waiters[run->waiting++] = (struct waiter){.done = done, .arg = arg};
+}
+
+static struct hostrun *run_new(struct engine *g, enum hostrun_kind kind, unsigned parallel,
+                               const char *actor)
+{
+    struct hostrun *run = x_calloc(1, sizeof *run);
+
+    run->engine = g;
+    run->kind = kind;
+    run->parallel = parallel;
+    run->actor = x_strdup(actor);
+    return run;
+}
+
+int hostrun_begin(struct engine *g, enum hostrun_kind kind, unsigned parallel, const char *actor,
+                  hostrun_done *done, void *arg, struct err *e)
+{
+    struct hostrun *now = g->hostrun;
+
+    if (g->stopping)
+        return err_set(e, ERR_FAILED, "cannot %s: the daemon is stopping", run_names[kind]);
+    if (now && kind == HOSTRUN_START && (now->kind == HOSTRUN_STOP || now->then))
+        return err_set(e, ERR_BUSY, "cannot %s: %s is under way", run_names[kind],
+                       run_names[HOSTRUN_STOP]);
+    if (!now) {
+        struct hostrun *run = run_new(g, kind, parallel, actor);
+        add_waiter(run, done, arg);
+        launch(run);
+        return 0;
+    }
+    if (now->kind == kind) {
+        add_waiter(now, done, arg);
+        return 0;
+    }
+    if (!now->then)
+        now->then = run_new(g, kind, parallel, actor);
+    add_waiter(now->then, done, arg);
+    post_send(g->post, begin, g);
     return 0;
+}
+
+static void forget(struct hostrun *run, const void *arg)
+{
+    for (size_t i = 0; run && i < run->waiting; i++)
+        if (run->waiters[i].arg == arg)
+            run->waiters[i].done = NULL;
 }
 
 void hostrun_forget(struct engine *g, void *arg)
 {
-    if (g->hostrun && g->hostrun->arg == arg) {
-        g->hostrun->done = NULL;
-        g->hostrun->arg = NULL;
-    }
+    forget(g->hostrun, arg);
+    forget(g->hostrun ? g->hostrun->then : NULL, arg);
 }

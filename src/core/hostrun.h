@@ -20,8 +20,9 @@ typedef void hostrun_done(void *arg, const json_t *result);
  * loop. Stop: each domain that lives is suspended or shut down as reeve_on_host_stop says, what
  * cannot be suspended is shut down, what does not shut down is destroyed where reeve_host_destroy
  * allows it. Start: what host-stop suspended is resumed, paused when it was; what has
- * reeve_autostart and is halted is started, once in a boot of the host. Sets ERR_BUSY while another
- * run is under way. */
+ * reeve_autostart and is halted is started, once in a boot of the host. One of the kind that is
+ * under way is joined: its end is told. A stop cuts a start: what has not begun is not started, and
+ * when the rest is done the stop begins. A start while a stop is under way sets ERR_BUSY. */
 int hostrun_begin(struct engine *g, enum hostrun_kind kind, unsigned parallel, const char *actor,
                   hostrun_done *done, void *arg, struct err *e) MUST_CHECK;
 /* Forgets the one who waits: the run goes on. */

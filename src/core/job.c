@@ -189,10 +189,14 @@ static void take_aside(struct job *j)
 }
 
 /* Waiters hear of a failure whose intent is on record once that is so no more: a daemon killed in
- * between would finish at its next start what it has said to have failed. */
+ * between would finish at its next start what it has said to have failed. The same of what was done
+ * while the domain's last intent is still on record: the next start would finish that once more, as
+ * a reset lets a guest run that was paused after it. */
 static bool told_when_stored(const struct job *j)
 {
-    return j->result < 0 && j->intended && !atomic_load(&j->abandoned);
+    bool intent_before = j->domain && j->domain->intent_ends > j->engine->stored;
+
+    return !atomic_load(&j->abandoned) && (intent_before || (j->result < 0 && j->intended));
 }
 
 static void result_stored(void *arg)
@@ -260,7 +264,7 @@ static void tell_hooks(const struct job *j, const struct domain *d)
     hooks_after(hooks, event);
 }
 
-static void store_result(struct job *j, const struct domain *d)
+static void store_result(struct job *j, const struct domain *d, bool told_later)
 {
     struct store_batch *b = store_batch_new();
     AUTO_FREE char *text = NULL;
@@ -278,12 +282,11 @@ static void store_result(struct job *j, const struct domain *d)
         engine_event_new(d, j->rec.actor, j->rec.verb, outcome_names[j->rec.outcome], text);
     str_copy(ev->uuid, sizeof ev->uuid, j->rec.uuid);
     str_copy(ev->name, sizeof ev->name, j->rec.name);
-    if (!told_when_stored(j)) {
-        engine_submit(j->engine, b, ev);
-        return;
-    }
-    j->refs++;
-    engine_submit_then(j->engine, b, ev, result_stored, j);
+    if (told_later)
+        j->refs++;
+    engine_submit_then(j->engine, b, ev, told_later ? result_stored : NULL, j);
+    if (d && j->intended)
+        j->domain->intent_ends = j->engine->submitted;
 }
 
 static void end_record(struct job *j)
@@ -340,7 +343,8 @@ static void job_end(struct job *j)
     }
     if (j->aside)
         take_aside(j);
-    store_result(j, d);
+    bool told_later = told_when_stored(j);
+    store_result(j, d, told_later);
     tell_hooks(j, d);
     struct job *next = d ? d->next_job : NULL;
     if (d && j->gone && next) {
@@ -350,7 +354,7 @@ static void job_end(struct job *j)
         next->message = x_asprintf("%s is gone: its %s was cancelled", next->rec.name, j->rec.verb);
     }
     to_recent(j);
-    if (!told_when_stored(j))
+    if (!told_later)
         call_waiters(j);
     tell(j);
     if (d && j->gone)
@@ -510,7 +514,7 @@ static void preempt_late(void *arg)
     d->job = NULL;
     d->forming = false;
     end_record(j);
-    store_result(j, NULL);
+    store_result(j, NULL, false);
     list_remove(&j->link);
     list_append(&g->recent, &j->link);
     g->recent_count++;

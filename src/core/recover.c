@@ -95,6 +95,25 @@ static void let_run(struct cut *c)
     d->obs.reason = REASON_NONE;
 }
 
+/* One that a user had paused and host-stop let run for its suspend: it stands again. */
+static void let_stand(struct engine *g, struct domain *d)
+{
+    struct op op = op_within(STEP_MS);
+    struct err e;
+
+    d->r->host_resume = d->r->host_paused = false;
+    if (g->driver->pause(g->handle, &d->obs.ref, &op, &e) < 0) {
+        log_error("%s: it was paused before host-stop, and cannot be paused again: %s", d->r->name,
+                  e.msg);
+        return;
+    }
+    d->obs.state = OBS_PAUSED;
+    d->r->wanted = ST_PAUSED;
+    d->r->state = engine_state(g, d);
+    d->r->reason = REASON_PAUSED_BY_USER;
+    engine_changed(g, d, "paused", "host-stop was cut; it is paused as it was");
+}
+
 /* start, create, restore: all of it or nothing of it. */
 static void cut_starting(struct cut *c)
 {
@@ -442,6 +461,12 @@ static void cut_shutting_down(struct cut *c)
         now(c, ST_HALTED, REASON_SHUT_DOWN);
 }
 
+/* recover_all pauses it again. */
+static void cut_unpausing(struct cut *c)
+{
+    c->note = x_strdup("host-stop had let it run for its suspend");
+}
+
 static const struct {
     const char *intent;
     void (*recover)(struct cut *c);
@@ -464,6 +489,7 @@ static const struct {
     {"deleted",         cut_deleted      },
     {"shutting-down",   cut_shutting_down},
     {"changing",        cut_changing     },
+    {"unpausing",       cut_unpausing    },
 };
 
 static void finish(struct cut *c)
@@ -599,6 +625,8 @@ void recover_all(struct engine *g, const struct store_contents *contents)
                      d->r->state == ST_RUNNING || d->r->state == ST_PAUSED;
         if (d->r->image.path && !d->seen)
             look_at_image(g, d);
+        if (d->r->host_paused && d->seen && d->obs.state == OBS_RUNNING && !d->r->image.path)
+            let_stand(g, d);
         sweep_images(g, d);
         if (!d->seen && !d->r->managed)
             forget(g, d->r->uuid); /* and its record goes now */

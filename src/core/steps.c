@@ -218,12 +218,17 @@ static int run_pause(struct job *j, struct err *e)
         return -1;
     j->obs.state = OBS_PAUSED;
     j->r->wanted = ST_PAUSED;
+    j->r->host_paused = false;
     j->r->reason = REASON_PAUSED_BY_USER;
     return 0;
 }
 
 static int run_unpause(struct job *j, struct err *e)
 {
+    /* For a suspend alone: a daemon that dies before that finds it so, and pauses it again. */
+    j->r->host_paused = j->args.host_stop && j->args.host_paused;
+    if (j->r->host_paused && job_commit(j, "unpausing", NULL, e) < 0)
+        return -1;
     if (steps_driver(j, j->engine->driver->unpause, QUICK_MS, e) < 0)
         return -1;
     j->obs.state = OBS_RUNNING;

@@ -222,6 +222,23 @@ void bench_sql(const struct bench *b, const char *sql)
     sqlite3_close(db);
 }
 
+sqlite3 *bench_hold_store(const struct bench *b)
+{
+    AUTO_FREE char *path = x_asprintf("%s/reeve.db", b->state);
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 1000);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+void bench_release_store(sqlite3 *db)
+{
+    assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
 void bench_reboot_host(struct bench *b)
 {
     struct err e;
@@ -322,6 +339,13 @@ json_t *conn_line(struct peer_conn *c, int64_t ms)
         if (more < 0)
             fail_msg("no answer within %d ms", (int)ms);
     }
+}
+
+bool conn_ready(struct peer_conn *c)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+    return memchr(c->in.data ? c->in.data : "", '\n', c->in.len) || poll(&p, 1, 0) > 0;
 }
 
 bool conn_ends(struct peer_conn *c, int64_t ms)

@@ -5,6 +5,7 @@
 #define TESTS_DAEMON_BENCH_H
 
 #include <jansson.h>
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -56,6 +57,10 @@ void bench_reboot_host(struct bench *b);
 /* One statement on the store, with no daemon there. */
 void bench_sql(const struct bench *b, const char *sql);
 
+/* Keeps the daemon from writing its store (it waits for 5 s), until it is released. */
+sqlite3 *bench_hold_store(const struct bench *b);
+void bench_release_store(sqlite3 *db);
+
 /* A connection. */
 struct peer_conn {
     int fd;
@@ -69,6 +74,8 @@ void conn_send(struct peer_conn *c, const void *bytes, size_t len);
 void conn_text(struct peer_conn *c, const char *text);
 /* The next line as JSON (new reference); NULL when the connection has ended. Fails after ms. */
 json_t *conn_line(struct peer_conn *c, int64_t ms);
+/* True when something of it has come, or its end. Does not wait. */
+bool conn_ready(struct peer_conn *c);
 /* True when the other end closes within ms, whatever it still says. */
 bool conn_ends(struct peer_conn *c, int64_t ms);
 /* Sends one request; its id. args is JSON text, "" for none. */

@@ -3,6 +3,7 @@
  * there, or the power goes. Afterwards the guest runs on from where it was, or is suspended and
  * goes on from there, or is broken with its ways out; there is one of it, and nothing is left
  * over. */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -629,6 +630,38 @@ static void test_killed_at_rest(void **state)
     bench_tidy(b, false);
 }
 
+/* While the end of a reset is not on record the next start would let the guest run once more. A
+ * pause after it is told when that is over, and then it holds. */
+static void test_a_pause_behind_a_reset(void **state)
+{
+    struct bench *b = &bench;
+    struct peer_conn c;
+
+    (void)state;
+    bench_open(b);
+    bench_start(b, NULL);
+    bench_define(b, "new", "web1", "null.reset=slow:500");
+    bench_do(b, "start", "%s", "{\"domain\":\"web1\"}");
+    conn_open(&c, b);
+    int reset = conn_request(&c, "reset", "{\"domain\":\"web1\"}");
+    poll(NULL, 0, 200); /* its intent is in the store by then, or the pause is refused as busy */
+    sqlite3 *held = bench_hold_store(b);
+    AUTO_JSON json_t *done = conn_answer(&c, reset, BENCH_WAIT_MS);
+    assert_non_null(json_object_get(done, "return"));
+    int pause = conn_request(&c, "pause", "{\"domain\":\"web1\"}");
+    bench_await_state(b, "web1", "paused");
+    poll(NULL, 0, 200);
+    assert_false(conn_ready(&c));
+    bench_release_store(held);
+    AUTO_JSON json_t *paused = conn_answer(&c, pause, BENCH_WAIT_MS);
+    assert_non_null(json_object_get(paused, "return"));
+    conn_close(&c);
+    bench_kill(b);
+    bench_start(b, NULL);
+    assert_string_equal(bench_state(b, "web1"), "paused");
+    bench_tidy(b, false);
+}
+
 /* Each point of the table in fault.c is in a row here. */
 static void test_every_point(void **state)
 {
@@ -671,6 +704,7 @@ int main(int argc, char **argv)
     add(&tests[count++], "every fault point has a row", test_every_point, NULL);
     add(&tests[count++], "killed at rest", test_killed_at_rest, NULL);
     add(&tests[count++], "power cut at rest", test_power_cut_at_rest, NULL);
+    add(&tests[count++], "a pause behind a reset", test_a_pause_behind_a_reset, NULL);
     add(&tests[count++], "discard of a spent image", test_discard_of_spent, NULL);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         add(&tests[count++], x_strdup(what(&rows[i], "kill")), test_kill, &rows[i]);

@@ -252,12 +252,12 @@ static const struct {
     {"reeve_restart_min_run", NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
     {"reeve_restart_tries",   NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
     {"reeve_autostart",       NULL,                   NULL,                                            "tests/e2e/host.bats"            },
-    {"reeve_autostart_delay", NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
-    {"reeve_autostart_after", NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_autostart_delay", NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
+    {"reeve_autostart_after", NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
     {"reeve_on_host_stop",    NULL,                   NULL,                                            "tests/e2e/host.bats"            },
-    {"reeve_host_order",      NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
-    {"reeve_host_timeout",    NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
-    {"reeve_host_destroy",    NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
+    {"reeve_host_order",      NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
+    {"reeve_host_timeout",    NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
+    {"reeve_host_destroy",    NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
 };
 
 /* The arguments of a config; NULL when it is refused, with *e. */
