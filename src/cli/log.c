@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,15 @@ static bool about(const json_t *event, const char *uuid)
     return !uuid || str_eq(json_get_string(event, "uuid", ""), uuid);
 }
 
+/* Says on stderr that rows which were asked for are not kept any more. */
+static void tell_dropped(const json_t *answer)
+{
+    int64_t dropped = json_get_int(answer, "dropped", 0);
+
+    if (dropped > 0)
+        fprintf(stderr, "reeve: %jd older events are not kept any more\n", (intmax_t)dropped);
+}
+
 /* Prints log events as they come, until the connection ends. */
 static int follow(struct command *cmd, int64_t since, const char *uuid, struct err *e)
 {
@@ -201,6 +211,7 @@ int run_log(struct command *cmd, struct err *e)
     AUTO_JSON json_t *answer = client_call(&cmd->client, "log", TAKE(args), CLIENT_LIMIT_MS, e);
     if (!answer)
         return -1;
+    tell_dropped(answer);
     if (cmd->format == PRINT_JSON && !o->given[OPT_FOLLOW])
         return print_json(answer, e);
     const json_t *events = json_object_get(answer, "events");
@@ -208,7 +219,5 @@ int run_log(struct command *cmd, struct err *e)
         return -1;
     if (!o->given[OPT_FOLLOW])
         return 0;
-    size_t count = json_array_size(events);
-    int64_t last = count ? json_get_int(json_array_get(events, count - 1), "seq", 0) : 0;
-    return follow(cmd, last, uuid, e);
+    return follow(cmd, json_get_int(answer, "last", 0), uuid, e);
 }

@@ -59,6 +59,11 @@ void store_submit(struct store *s, struct store_batch *b, store_done *done, void
  * on the loop thread. */
 int store_commit(struct store *s, struct store_batch *b, struct err *e) MUST_CHECK;
 
+/* The first and the last sequence number that the history has (0 and 0 when it is empty); what
+ * comes before is not kept any more. As store_events in thread and connection. */
+int store_events_range(struct store *s, uint64_t *ret_first, uint64_t *ret_last,
+                       struct err *e) MUST_CHECK;
+
 /* Reads history, newest last: events with seq > after_seq and at_ms >= since_ms, of one domain
  * (uuid) or all (NULL), at most `max` (the newest ones). Runs on the calling thread with a
  * connection of its own. *ret is an array of owned pointers, owned by the caller. */

@@ -377,6 +377,19 @@ int store_events(struct store *s, const char *uuid, uint64_t after_seq, int64_t 
     return 0;
 }
 
+int store_events_range(struct store *s, uint64_t *ret_first, uint64_t *ret_last, struct err *e)
+{
+    sqlite3 *db;
+
+    if (schema_connect(s->path, SQLITE_OPEN_READONLY, &db, e) < 0)
+        return -1;
+    int result = read_number(db, s->path, "SELECT min(seq) FROM event", ret_first, e);
+    if (result == 0)
+        result = read_number(db, s->path, "SELECT max(seq) FROM event", ret_last, e);
+    sqlite3_close(db);
+    return result;
+}
+
 int store_jobs(struct store *s, size_t max, struct job_record ***ret, size_t *ret_count,
                struct err *e)
 {

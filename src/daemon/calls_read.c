@@ -143,7 +143,10 @@ struct reading {
     struct daemon *daemon;
     struct request *request;
     char uuid[IDENT_UUID_LEN + 1]; /* "" for all */
+    bool by_seq;                   /* it asks for what follows after_seq */
     uint64_t after_seq;
+    uint64_t first_seq; /* of what the history still has */
+    uint64_t last_seq;
     size_t max; /* rows at most: the newest */
     int64_t since_ms;
     struct event_record **events;
@@ -164,13 +167,29 @@ static struct reading *reading_new(struct daemon *d, struct request *r)
     return reading;
 }
 
+/* The answer about events, beside the rows: `last` is where a later reader goes on, `dropped` how
+ * many of the rows that were asked for are not kept any more. */
+static json_t *events_answer(const struct reading *reading)
+{
+    uint64_t wanted = reading->after_seq + 1;
+    uint64_t dropped =
+        reading->by_seq && reading->first_seq > wanted ? reading->first_seq - wanted : 0;
+    json_t *answer = json_object();
+
+    json_set_int(answer, "last", (int64_t)reading->last_seq);
+    json_set_int(answer, "dropped", (int64_t)dropped);
+    return answer;
+}
+
 static void reading_end(struct reading *reading, const char *key, json_t *list)
 {
     if (reading->result < 0) {
         json_decref(list);
         request_fail(reading->request, &reading->err, NULL);
     } else {
-        request_return(reading->request, json_pack("{s:o}", key, list));
+        json_t *answer = reading->jobs ? json_object() : events_answer(reading);
+        json_object_set_new(answer, key, list);
+        request_return(reading->request, answer);
     }
     for (size_t i = 0; i < reading->count; i++) {
         if (reading->events)
@@ -202,9 +221,17 @@ static void read_events(uv_work_t *work)
 {
     struct reading *reading = work->data;
 
-    reading->result = store_events(
-        reading->daemon->engine.store, reading->uuid[0] ? reading->uuid : NULL, reading->after_seq,
-        reading->since_ms, reading->max, &reading->events, &reading->count, &reading->err);
+    struct store *store = reading->daemon->engine.store;
+
+    /* The range first: a row that is stored meanwhile is told, and not taken for one that was. */
+    reading->result =
+        store_events_range(store, &reading->first_seq, &reading->last_seq, &reading->err);
+    if (reading->result == 0)
+        reading->result = store_events(store, reading->uuid[0] ? reading->uuid : NULL,
+                                       reading->after_seq, reading->since_ms, reading->max,
+                                       &reading->events, &reading->count, &reading->err);
+    if (reading->count > 0 && reading->events[reading->count - 1]->seq > reading->last_seq)
+        reading->last_seq = reading->events[reading->count - 1]->seq;
 }
 
 static void events_read(uv_work_t *work, int status)
@@ -218,20 +245,23 @@ static void events_read(uv_work_t *work, int status)
     reading_end(reading, "events", list);
 }
 
-/* since: a sequence number (a number, or digits), or a time. */
+/* since: a sequence number (a number, or digits), or a time. What it names is given whole. */
 static int take_since(struct reading *reading, const json_t *since, struct err *e)
 {
     const char *text = json_string_value(since);
 
     if (!since || json_is_null(since))
         return 0;
+    reading->max = STORE_EVENTS_KEPT;
     if (json_is_integer(since) && json_integer_value(since) >= 0) {
+        reading->by_seq = true;
         reading->after_seq = (uint64_t)json_integer_value(since);
         return 0;
     }
     if (!text)
         return err_set(e, ERR_BAD_REQUEST, "\"since\" is a time or a sequence number");
     if (text[0] && strspn(text, "0123456789") == strlen(text) && strlen(text) < 19) {
+        reading->by_seq = true;
         reading->after_seq = strtoull(text, NULL, 10);
         return 0;
     }
@@ -515,13 +545,14 @@ static void replay_read(uv_work_t *work, int status)
         reading_end(reading, "events", NULL);
         return;
     }
+    /* Not after_seq: the history may be another one by now, whose numbers have not got there. */
+    last = reading->last_seq;
     /* The answer, then what was missed, then what came meanwhile and is not in that: each row once
      * and in order. */
     reading->request = NULL;
-    request_return(r, json_object());
+    request_return(r, events_answer(reading));
     for (size_t i = 0; i < reading->count; i++) {
-        last = reading->events[i]->seq;
-        client_event(c, "log", last, calls_event_json(reading->events[i]));
+        client_event(c, "log", reading->events[i]->seq, calls_event_json(reading->events[i]));
     }
     client_release(c, last);
     for (size_t i = 0; i < reading->count; i++)
@@ -546,7 +577,6 @@ void call_subscribe(struct daemon *d, struct request *r)
         request_return(r, json_object());
         return;
     }
-    reading->max = STORE_EVENTS_KEPT; /* a subscriber must not miss one that there still is */
     uv_queue_work(d->loop, &reading->work, read_events, replay_read);
 }
 

@@ -22,6 +22,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "core/store.h"
 #include "daemon/bench.h"
 
 #if defined(__has_feature)
@@ -700,6 +701,98 @@ static void test_subscribe(void **state)
     conn_close(&c);
 }
 
+/* More has happened than the history keeps: who asks for what is gone is told how much of it is. */
+static void test_replay_from_a_row_that_is_dropped(void **state)
+{
+    enum { DROPPED = 5000 };
+    struct peer_conn c;
+
+    (void)state;
+    bench_start(&bench, NULL);
+    bench_define(&bench, "create", "web1", "");
+    bench_do(&bench, "destroy", "%s", "{\"domain\":\"web1\"}");
+    bench_stop(&bench, BENCH_WAIT_MS);
+    /* As if it had been going on for long; the next commit drops what is beyond the bound. */
+    AUTO_FREE char *sql = x_asprintf(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+        " INSERT INTO event (seq, at_ms, uuid, name, what) SELECT (SELECT max(seq) FROM event) + i,"
+        " 1767225600000, '', '', 'done' FROM n",
+        STORE_EVENTS_KEPT + DROPPED);
+    bench_sql(&bench, sql);
+    bench_start(&bench, NULL);
+    bench_define(&bench, "create", "web1", "");
+    AUTO_JSON json_t *log = bench_call(&bench, "log", "%s", "{\"since\":1}");
+    const json_t *got = json_object_get(log, "return");
+    const json_t *events = json_object_get(got, "events");
+    int64_t first = json_get_int(json_array_get(events, 0), "seq", 0);
+    assert_true(first > DROPPED);
+    assert_true(json_array_size(events) <= STORE_EVENTS_KEPT);
+    assert_int_equal(json_get_int(got, "dropped", -1), first - 2);
+    conn_open(&c, &bench);
+    int id = conn_request(&c, "subscribe", "{\"since\":1}");
+    AUTO_JSON json_t *answer = conn_line(&c, BENCH_WAIT_MS);
+    assert_int_equal(json_get_int(answer, "id", 0), id);
+    assert_int_equal(json_get_int(json_object_get(answer, "return"), "dropped", -1), first - 2);
+    AUTO_JSON json_t *next = conn_line(&c, BENCH_WAIT_MS);
+    assert_int_equal(json_get_int(next, "seq", 0), first);
+    conn_close(&c);
+    /* From the last one on nothing is dropped, and from beyond it nothing comes but what is new. */
+    conn_open(&c, &bench);
+    (void)conn_request(&c, "subscribe", "{\"since\":999999999}");
+    AUTO_JSON json_t *beyond = conn_line(&c, BENCH_WAIT_MS);
+    assert_int_equal(json_get_int(json_object_get(beyond, "return"), "dropped", -1), 0);
+    assert_int_equal(json_get_int(json_object_get(beyond, "return"), "last", 0),
+                     (int64_t)last_seq());
+    bench_do(&bench, "pause", "%s", "{\"domain\":\"web1\"}");
+    for (;;) {
+        AUTO_JSON json_t *event = conn_line(&c, BENCH_WAIT_MS);
+        assert_non_null(event);
+        if (!str_eq(json_get_string(event, "event", ""), "log"))
+            continue;
+        assert_string_equal(json_get_string(json_object_get(event, "data"), "verb", ""), "pause");
+        break;
+    }
+    conn_close(&c);
+}
+
+/* Who did what, when, with which outcome and why; the same after the daemon's end. */
+static void test_history_has_who_what_and_why(void **state)
+{
+    (void)state;
+    bench_start(&bench, NULL);
+    bench_define(&bench, "new", "web1", "null.pause=fail");
+    bench_do(&bench, "start", "%s", "{\"domain\":\"web1\"}");
+    bench_refused(&bench, "failed", "pause", "%s", "{\"domain\":\"web1\"}");
+    bench_do(&bench, "destroy", "%s", "{\"domain\":\"web1\"}");
+    AUTO_JSON json_t *before = bench_call(&bench, "log", "%s", "{\"domain\":\"web1\"}");
+    AUTO_JSON json_t *shown = bench_show(&bench, "web1");
+    assert_string_equal(json_get_string(shown, "reason", ""), "destroyed");
+    const json_t *events = json_object_get(json_object_get(before, "return"), "events"), *event;
+    AUTO_FREE char *who = x_asprintf("uid %u (socket_test)", (unsigned)getuid());
+    bool failed = false, done = false;
+    size_t i;
+    json_array_foreach(events, i, event)
+    {
+        const char *verb = json_get_string(event, "verb", "");
+        const char *what = json_get_string(event, "what", "");
+        assert_string_equal(json_get_string(event, "domain", ""), "web1");
+        assert_string_equal(json_get_string(event, "actor", ""), who);
+        assert_int_equal(strlen(json_get_string(event, "at", "")), 24);
+        failed = failed || (str_eq(verb, "pause") && str_eq(what, "failed") &&
+                            strstr(json_get_string(event, "text", ""), "pause"));
+        done = done || (str_eq(verb, "destroy") && str_eq(what, "done"));
+    }
+    assert_true(failed && done);
+    bench_kill(&bench);
+    bench_start(&bench, NULL);
+    AUTO_JSON json_t *after = bench_call(&bench, "log", "%s", "{\"domain\":\"web1\"}");
+    assert_true(json_equal(events, json_object_get(json_object_get(after, "return"), "events")));
+    AUTO_JSON json_t *again = bench_show(&bench, "web1");
+    assert_string_equal(json_get_string(again, "reason", ""), "destroyed");
+    assert_string_equal(json_get_string(again, "reason_text", ""),
+                        json_get_string(shown, "reason_text", "-"));
+}
+
 /* ---- Who may what ---- */
 
 static const struct {
@@ -1085,6 +1178,8 @@ int main(int argc, char **argv)
         CASE(test_destroy_abandons),
         CASE(test_beyond_the_cap),
         CASE(test_subscribe),
+        CASE(test_replay_from_a_row_that_is_dropped),
+        CASE(test_history_has_who_what_and_why),
         CASE(test_roles),
         CASE(test_bad_conf),
         CASE(test_single_instance),

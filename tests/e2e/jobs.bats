@@ -149,3 +149,52 @@ has_job()
     assert_state web1 running
     settled web1
 }
+
+# --- the history ---
+
+# followed TEXT: a line of what log --follow has printed.
+followed()
+{
+    grep -q "$1" "$place/followed"
+}
+
+not_followed()
+{
+    [ "$(grep -c "$1" "$place/followed")" -eq 0 ]
+}
+
+# follow ARGUMENT ...: log --follow in the background, its lines in $place/followed.
+follow()
+{
+    reeve log --follow "$@" >"$place/followed" 2>"$place/followed-err" 3>&- 4>&- &
+    follower=$!
+}
+
+@test "log --follow --since goes on where it was left, and does not begin anew when nothing is new" {
+    null_config web1
+    reeve create "$place/web1.cfg"
+    local last
+    last=$(reeve log --format json | jq .last)
+    # Nothing has happened since; then the next thing alone.
+    follow --since "$last"
+    null_config web2
+    reeve create "$place/web2.cfg"
+    wait_for 10 followed 'web2 .*done'
+    kill "$follower"
+    not_followed web1
+    [ ! -s "$place/followed-err" ]
+    # From a time, with one domain alone; what comes later as well.
+    follow --since 2026-01-01T00:00:00Z web1
+    wait_for 10 followed 'web1 .*done'
+    reeve pause web2
+    reeve pause web1
+    wait_for 10 followed 'web1 .*paused'
+    kill "$follower"
+    not_followed web2
+    # The same after a crash of the daemon: numbers and reasons are those that were.
+    reeve log --since "$last" >"$place/before"
+    kill9_daemon
+    start_daemon null
+    reeve log --since "$last" | head -n "$(wc -l <"$place/before")" | diff "$place/before" -
+    [ "$(reeve show web1 --format json | jq -r .reason)" = paused-by-user ]
+}
