@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Random verbs on a few domains at once, the daemon killed at random in the middle, against a model
  * of what may be the case afterwards. The seed is printed; the same seed asks the same things (when
- * the kill comes is up to the machine).
- *   random_test REEVED [SECONDS [SEED]] */
+ * the kill comes is up to the machine; what real guests are asked waits for them to be up). With
+ * GUESTDIR they are real guests of QEMU, whose own counter tells whether their memory was lost.
+ *   random_test REEVED [SECONDS [SEED [GUESTDIR]]] */
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -21,8 +23,21 @@
 #include "base/mem.h"
 #include "core/names.h"
 #include "daemon/bench.h"
+#include "daemon/guest_log.h"
 
-enum { DOMAINS = 24, CLIENTS = 16, SETTLE_MS = 10 * 1000, KILL_WITHIN_MS = 40 };
+enum { DOMAINS_MAX = 24, CLIENTS = 16 };
+
+/* The two kinds of guests. */
+struct kind {
+    int domains;
+    int settle_ms; /* until the end of a guest is seen */
+    int answer_ms;
+    int kill_within_ms;
+};
+static const struct kind simulated = {DOMAINS_MAX, 10 * 1000, BENCH_WAIT_MS, 40};
+static const struct kind real = {4, 60 * 1000, 200 * 1000, 1500};
+/* Within it a real guest counts: an emulated one beside others. */
+enum { COUNTS_WITHIN_MS = 180 * 1000 };
 
 /* What is known of one domain. */
 struct model {
@@ -37,6 +52,10 @@ struct model {
     int64_t file_count;
     char uuid[IDENT_UUID_LEN + 1]; /* of the last domain of that name */
     char file_uuid[IDENT_UUID_LEN + 1];
+    /* Of a real guest; count and file_count are not used then. */
+    char console[2 * BENCH_PATH];
+    struct guest_log log;
+    struct guest_progress progress, file_progress;
 };
 
 enum who { ANY, MANAGED, TRANSIENT };
@@ -80,7 +99,9 @@ static const struct move {
 };
 
 static struct bench bench;
-static struct model models[DOMAINS];
+static struct model models[DOMAINS_MAX];
+static const struct kind *kind = &simulated;
+static const char *guest_dir; /* NULL: simulated guests */
 static uint64_t seed, rng;
 static int64_t seconds;
 static unsigned rounds, kills, verbs;
@@ -93,12 +114,20 @@ static uint64_t draw(uint64_t below)
     return rng % below;
 }
 
+static bool presses(const struct move *move)
+{
+    return str_eq(move->call, "shutdown") || str_eq(move->call, "reboot");
+}
+
 static bool possible(const struct model *m, const struct move *move)
 {
     if (move->from != m->state || (move->needs_file && !m->has_file))
         return false;
     /* The file of an earlier domain of that name. */
     if (move->needs_file && m->state == ST_HALTED && !str_eq(m->uuid, m->file_uuid))
+        return false;
+    /* A guest that has not come up hears no button. */
+    if (guest_dir && presses(move) && (m->progress.boots || m->progress.counts == 0))
         return false;
     return move->who == ANY || (move->who == MANAGED) == m->managed;
 }
@@ -112,7 +141,69 @@ static const struct move *draw_move(const struct model *m)
         if (possible(m, &moves[i]))
             found[count++] = &moves[i];
     assert_true(count > 0);
-    return found[draw(count)];
+    /* Most of what a real guest would do is to come up. */
+    size_t one = draw(count);
+    return guest_dir && found[one]->boots ? found[draw(count)] : found[one];
+}
+
+/* Reads what a real guest has said; its memory must be what it was. */
+static void follow(struct model *m)
+{
+    const char *wrong = guest_log_read(&m->log, &m->progress);
+
+    if (wrong)
+        fail_msg("seed %llu, round %u: %s %s", (unsigned long long)seed, rounds, m->name, wrong);
+}
+
+/* Until it has counted on, which the running do. */
+static void await_count(struct model *m, const char *call)
+{
+    int64_t deadline = bench_now_ms() + COUNTS_WITHIN_MS, begun = m->progress.counts;
+
+    for (;;) {
+        follow(m);
+        /* Whoever counts on was not reset. */
+        if (m->progress.counts >= begun + 5)
+            m->progress.may_boot = false;
+        if (!m->progress.may_boot && m->progress.counts > 0 && m->progress.counts != begun)
+            return;
+        if (bench_now_ms() > deadline)
+            fail_msg("seed %llu, round %u: after %s %s runs and does not count",
+                     (unsigned long long)seed, rounds, call, m->name);
+        poll(NULL, 0, 50);
+    }
+}
+
+/* The daemon was killed while it pressed a button: until the guest shows whether it felt that. */
+static void await_button(struct model *m, const struct move *move)
+{
+    int64_t deadline = bench_now_ms() + COUNTS_WITHIN_MS, begun = m->progress.counts;
+
+    do {
+        follow(m);
+        if (state_of(bench_state(&bench, m->name)) != ST_RUNNING || m->progress.counts < begun ||
+            (!m->log.powers_off && m->progress.counts >= begun + 10))
+            return;
+        poll(NULL, 0, 50);
+    } while (bench_now_ms() < deadline);
+    fail_msg("seed %llu, round %u: %s of %s was cut, and it neither ends nor counts",
+             (unsigned long long)seed, rounds, move->call, m->name);
+}
+
+/* A real guest's counter after the move: sure when it is known to have been made. */
+static void look_at_guest(struct model *m, const struct move *move, enum state before,
+                          enum state now, bool sure)
+{
+    if (sure && str_eq(move->call, "restore"))
+        m->progress = m->file_progress;
+    if (sure && move->boots)
+        m->progress = (struct guest_progress){.boots = true};
+    if (sure && move->saves) {
+        follow(m);
+        m->file_progress = m->progress;
+    }
+    if (now == ST_RUNNING && !m->progress.boots && (before != ST_RUNNING || m->progress.may_boot))
+        await_count(m, move->call);
 }
 
 static enum state led_to(const struct model *m, const struct move *move)
@@ -129,9 +220,15 @@ static int ask(struct peer_conn *c, const struct model *m, const struct move *mo
     AUTO_FREE char *args = NULL;
 
     if (str_eq(move->call, "new") || str_eq(move->call, "create"))
-        args = x_asprintf("{\"config\":\"name='%s'\\nkernel='/k'\\nmemory=16\\n\","
-                          "\"directory\":\"/\"}",
-                          m->name);
+        args =
+            guest_dir
+                ? x_asprintf("{\"config\":\"name='%s'\\nkernel='vmlinuz'\\nramdisk='initrd.gz'\\n"
+                             "memory=96\\ncmdline='console=ttyS0 quiet'\\nreeve_accel='tcg'\\n\","
+                             "\"directory\":\"%s\"}",
+                             m->name, guest_dir)
+                : x_asprintf("{\"config\":\"name='%s'\\nkernel='/k'\\nmemory=16\\n\","
+                             "\"directory\":\"/\"}",
+                             m->name);
     else if (str_eq(move->call, "restore"))
         args = x_asprintf("{\"file\":\"%s\"}", m->file);
     else if (move->saves)
@@ -145,7 +242,7 @@ static int ask(struct peer_conn *c, const struct model *m, const struct move *mo
 static enum state settled(const struct model *m, const char *call, enum state a, enum state b,
                           enum state between)
 {
-    int64_t deadline = bench_now_ms() + SETTLE_MS;
+    int64_t deadline = bench_now_ms() + kind->settle_ms;
 
     for (;;) {
         const char *name = bench_state(&bench, m->name);
@@ -163,6 +260,8 @@ static enum state settled(const struct model *m, const char *call, enum state a,
 /* The model becomes what is; what is must follow from it. done: the call said so. */
 static void look(struct model *m, const struct move *move, bool done, bool killed)
 {
+    if (guest_dir && killed && !done && presses(move))
+        await_button(m, move);
     enum state before = m->state, wanted = led_to(m, move);
     /* delete --destroy does both, one after the other. */
     enum state between =
@@ -198,7 +297,9 @@ static void look(struct model *m, const struct move *move, bool done, bool kille
     }
     if (moved && move->boots)
         m->count = 0;
-    if (live) {
+    if (guest_dir) {
+        look_at_guest(m, move, before, now, moved && (done || now != before));
+    } else if (live) {
         int64_t count = bench_count(&bench, m->name);
         if (count < m->count)
             fail_msg("seed %llu, round %u: %s has counted %lld ms after %s, and had %lld",
@@ -212,18 +313,31 @@ static void look(struct model *m, const struct move *move, bool done, bool kille
     m->managed = domain && json_get_bool(domain, "managed", false);
 }
 
+/* What is known of a real guest before it is asked. */
+static void prepare(struct model *m, const struct move *move)
+{
+    m->log.powers_off = false;
+    if (str_eq(move->call, "reset") || str_eq(move->call, "reboot"))
+        m->progress.may_boot = !m->progress.boots;
+    /* What the one before it said last. */
+    if (m->state == ST_ABSENT || m->state == ST_HALTED)
+        guest_log_skip(&m->log);
+}
+
 static void one_round(void)
 {
-    struct peer_conn conns[DOMAINS];
-    const struct move *chosen[DOMAINS] = {NULL};
-    int ids[DOMAINS];
-    bool done[DOMAINS] = {false};
+    struct peer_conn conns[DOMAINS_MAX];
+    const struct move *chosen[DOMAINS_MAX] = {NULL};
+    int ids[DOMAINS_MAX];
+    bool done[DOMAINS_MAX] = {false};
     bool kill_it = draw(3) == 0;
     int clients = 0;
 
     rounds++;
-    for (int i = 0; i < DOMAINS; i++) {
+    for (int i = 0; i < kind->domains; i++) {
         struct model *m = &models[i];
+        if (guest_dir && (m->state == ST_RUNNING || m->state == ST_PAUSED))
+            follow(m);
         /* The draw first: the seed alone says who is asked. */
         if (draw(3) == 0 || clients == CLIENTS)
             continue;
@@ -233,23 +347,25 @@ static void one_round(void)
             (void)unlink(m->file);
             m->has_file = false;
         }
-        if (m->state == ST_RUNNING)
+        if (guest_dir)
+            prepare(m, chosen[i]);
+        else if (m->state == ST_RUNNING)
             m->count = bench_count(&bench, m->name);
         conn_open(&conns[i], &bench);
         verbs++;
     }
-    for (int i = 0; i < DOMAINS; i++)
+    for (int i = 0; i < kind->domains; i++)
         if (chosen[i])
             ids[i] = ask(&conns[i], &models[i], chosen[i]);
     if (kill_it) {
-        poll(NULL, 0, (int)draw(KILL_WITHIN_MS));
+        poll(NULL, 0, (int)draw((uint64_t)kind->kill_within_ms));
         bench_kill(&bench);
         kills++;
     }
-    for (int i = 0; i < DOMAINS; i++) {
+    for (int i = 0; i < kind->domains; i++) {
         if (!chosen[i])
             continue;
-        AUTO_JSON json_t *answer = conn_answer(&conns[i], ids[i], BENCH_WAIT_MS);
+        AUTO_JSON json_t *answer = conn_answer(&conns[i], ids[i], kind->answer_ms);
         conn_close(&conns[i]);
         done[i] = json_object_get(answer, "return") != NULL;
         if (!done[i] && !kill_it)
@@ -259,7 +375,7 @@ static void one_round(void)
     }
     if (kill_it)
         bench_start(&bench, NULL);
-    for (int i = 0; i < DOMAINS; i++)
+    for (int i = 0; i < kind->domains; i++)
         if (chosen[i])
             look(&models[i], chosen[i], done[i], kill_it);
     if (kill_it)
@@ -273,22 +389,51 @@ static void test_random(void **state)
     (void)state;
     bench_open(&bench);
     bench_start(&bench, NULL);
-    for (int i = 0; i < DOMAINS; i++) {
+    for (int i = 0; i < kind->domains; i++) {
         snprintf(models[i].name, sizeof models[i].name, "web%d", i);
         snprintf(models[i].file, sizeof models[i].file, "%.60s/web%d.reeve", bench.dir, i);
+        snprintf(models[i].console, sizeof models[i].console, "%s/console/web%d.log", bench.state,
+                 i);
+        models[i].log.path = models[i].console;
         models[i].state = ST_ABSENT;
     }
     while (bench_now_ms() < end)
         one_round();
     bench_tidy(&bench, false);
-    printf("# seed %llu: %u rounds, %u verbs, %u kills\n", (unsigned long long)seed, rounds, verbs,
+    printf("# seed %llu: %u rounds, %u verbs, %u kills", (unsigned long long)seed, rounds, verbs,
            kills);
+    if (guest_dir)
+        printf(", %lld counts of guests that were looked at", (long long)guest_log_counts());
+    printf("\n");
+    assert_true(!guest_dir || guest_log_counts() > 0);
     assert_true(kills > 0 && verbs > rounds / 2);
+}
+
+/* Real guests outlive their daemon. */
+static void end_guests(void)
+{
+    AUTO_FREE char *path = x_asprintf("%s/qemu", bench.run);
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    long pid;
+
+    bench_kill(&bench);
+    while (dir && (entry = readdir(dir))) {
+        AUTO_FREE char *file = x_asprintf("%s/%s/pid", path, entry->d_name);
+        FILE *f = fopen(file, "re");
+        if (f && fscanf(f, "%ld", &pid) == 1 && pid > 1)
+            kill((pid_t)pid, SIGKILL);
+        if (f)
+            fclose(f);
+    }
+    if (dir)
+        closedir(dir);
 }
 
 static int after(void **state)
 {
     (void)state;
+    end_guests();
     bench_close(&bench);
     return 0;
 }
@@ -298,12 +443,17 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_random, after)};
 
     if (argc < 2) {
-        fprintf(stderr, "usage: random_test REEVED [SECONDS [SEED]]\n");
+        fprintf(stderr, "usage: random_test REEVED [SECONDS [SEED [GUESTDIR]]]\n");
         return 2;
     }
     bench_program(argv[1]);
     seconds = argc > 2 ? strtoll(argv[2], NULL, 10) : 20;
     seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 20260101;
+    guest_dir = argc > 4 ? argv[4] : NULL;
+    if (guest_dir) {
+        kind = &real;
+        bench_driver("qemu");
+    }
     rng = seed * 0x9e3779b97f4a7c15ULL + 1;
     printf("# seed %llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests_name("random", tests, NULL, NULL);
