@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -262,4 +264,19 @@ void fs_as_end(void)
     /* The daemon itself runs with its primary group alone. */
     if (!set_fs_ids(geteuid(), getegid()) || (geteuid() == 0 && set_groups(0, NULL) < 0))
         abort();
+}
+
+int fs_lock(int fd, int64_t ms, struct err *e)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int64_t deadline = clock_mono_ms() + ms;
+
+    while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+            return err_errno(e, ERR_FAILED, errno, "cannot lock a file");
+        if (clock_mono_ms() >= deadline)
+            return err_set(e, ERR_BUSY, "another process has the lock");
+        (void)poll(NULL, 0, 10);
+    }
+    return 0;
 }

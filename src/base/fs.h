@@ -65,4 +65,8 @@ struct fs_user {
 int fs_as_begin(const struct fs_user *user, struct err *e) MUST_CHECK;
 void fs_as_end(void);
 
+/* Locks the whole file for writing, until its last descriptor is closed (fcntl(2), F_OFD_SETLK);
+ * waits up to ms while another has it. Sets ERR_BUSY, or ERR_FAILED. */
+int fs_lock(int fd, int64_t ms, struct err *e) MUST_CHECK;
+
 #endif

@@ -14,24 +14,25 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { STACK_BYTES = 256 * 1024 };
+enum { STACK_BYTES = 256 * 1024, LEFT_LOCK_MS = 10 * 1000 };
 
-/* The lock is of the open file (fcntl(2), F_OFD_SETLK), so that it also keeps out a second store
- * of this process and ends with the process, however that ends. */
+/* The lock is of the open file, so that it also keeps out a second store of this process and ends
+ * with the process, however that ends. A daemon that was killed while it started a program leaves
+ * it for a moment to that child, until the child is the program. */
 static int take_lock(struct store *s, struct err *e)
 {
     AUTO_FREE char *path = fs_join(s->dir, "lock");
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char text[32] = "";
 
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (s->lock_fd < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot open %s", path);
-    if (fcntl(s->lock_fd, F_OFD_SETLK, &lock) < 0) {
-        if (errno != EAGAIN && errno != EACCES)
-            return err_errno(e, ERR_FAILED, errno, "cannot lock %s", path);
-        ssize_t n = pread(s->lock_fd, text, sizeof text - 1, 0);
-        long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+    ssize_t n = pread(s->lock_fd, text, sizeof text - 1, 0);
+    long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+    bool lives = pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
+    if (fs_lock(s->lock_fd, lives ? 0 : LEFT_LOCK_MS, e) < 0) {
+        if (e->code != ERR_BUSY)
+            return err_wrap(e, "%s", path);
         if (pid <= 0)
             return err_set(e, ERR_BUSY, "another reeved uses %s", s->dir);
         return err_set(e, ERR_BUSY, "another reeved (pid %ld) uses %s", pid, s->dir);

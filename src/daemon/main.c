@@ -23,7 +23,7 @@
 #include "daemon/drivers.h"
 #include "daemon/notify.h"
 
-enum { ROLLBACK_MS = 10 * 1000 };
+enum { ROLLBACK_MS = 10 * 1000, LEFT_LOCK_MS = 3000 };
 
 static const char usage[] = "usage: reeved [--config FILE] [--state-dir DIR] [--run-dir DIR] "
                             "[--driver auto|xen|qemu|null]\n"
@@ -258,13 +258,15 @@ static int lock_run_dir(const struct settings *s, struct err *e)
 {
     AUTO_FREE char *path = x_asprintf("%s/reeved.lock", s->run_dir);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
     if (fd < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot open %s", path);
-    if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+    /* A child of one that was killed may have it for a moment more, as the store's. */
+    if (fs_lock(fd, LEFT_LOCK_MS, e) < 0) {
         close(fd);
-        return err_set(e, ERR_BUSY, "another reeved uses the run folder %s", s->run_dir);
+        return e->code == ERR_BUSY
+                   ? err_set(e, ERR_BUSY, "another reeved uses the run folder %s", s->run_dir)
+                   : err_wrap(e, "%s", path);
     }
     return 0; /* held for the life of the process */
 }

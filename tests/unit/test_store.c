@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The store: durable, whole or not at all, and careful with a file that it cannot trust. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -810,6 +811,34 @@ static void test_open_in_another_process_is_busy(void **state)
     store_close(open_only(f));
 }
 
+/* The child that a killed daemon had forked and that is not yet another program has the lock, too.
+ */
+static void test_open_waits_for_a_child_of_a_dead_one(void **state)
+{
+    const struct folder *f = *state;
+    struct err e;
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct store *s;
+        struct store_contents contents;
+        if (store_open(f->dir, &s, &contents, &e) < 0)
+            _exit(1);
+        if (fork() == 0) {
+            poll(NULL, 0, 500);
+            _exit(0);
+        }
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    int64_t begun = clock_mono_ms();
+    store_close(open_only(f));
+    assert_true(clock_mono_ms() - begun >= 200);
+}
+
 /* One statement that spoils the record of UUID("1"), and what is said of it. */
 static const struct {
     const char *sql;
@@ -1440,6 +1469,7 @@ int main(void)
         IN_FOLDER(test_a_log_without_its_store_is_refused),
         IN_FOLDER(test_second_open_is_busy),
         IN_FOLDER(test_open_in_another_process_is_busy),
+        IN_FOLDER(test_open_waits_for_a_child_of_a_dead_one),
         IN_FOLDER(test_a_bad_record_is_one_broken_domain),
         IN_FOLDER(test_a_bad_uuid_gets_a_new_one),
         IN_FOLDER(test_full_disk),
