@@ -105,6 +105,12 @@ xl_absent()
     [ "$(xl_state "$1")" = absent ]
 }
 
+# stands_saved NAME: it stands still for a save ("s" in the fourth of its flags: shut down).
+stands_saved()
+{
+    [[ "$(xl_state "$1")" == ???s?? ]]
+}
+
 # assert_no_leftovers: neither domains nor what describes them in xenstore.
 assert_no_leftovers()
 {
