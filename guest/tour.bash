@@ -1,7 +1,72 @@
 # SPDX-License-Identifier: MIT
 # `quickstart tour`: every verb on a real guest, each explained in a line, shown as it would be typed,
-# and checked. Sourced by quickstart, whose variables and functions it uses.
-# shellcheck shell=bash disable=SC2154 # build_dir, base, log and config are quickstart's
+# and checked. Sourced by quickstart and by lab/dom0/tour, whose variables it uses.
+# shellcheck shell=bash disable=SC2154 # build_dir, base, log, config, boot_seconds are theirs
+
+# --- what a domain is, and what its guest says ---
+
+# state_of NAME: the domain's state, or "absent".
+state_of()
+{
+    local line
+    line=$("$build_dir/reeve" list --columns name,state --format csv 2>/dev/null |
+        grep "^$1," | head -n 1) || true
+    line=${line#*,}
+    echo "${line:-absent}"
+}
+
+# listen NAME SECONDS [LINE]: what the domain's console says meanwhile, after typing LINE there.
+listen()
+{
+    {
+        [ -z "${3:-}" ] || echo "$3"
+        sleep "$2"
+    } | timeout --kill-after=2 "$(($2 + 2))" "$build_dir/reeve" console "$1" 2>>"$log" |
+        tr -d '\r' || true
+}
+
+# console_file NAME: where the daemon keeps what the guest said.
+console_file()
+{
+    "$build_dir/reeve" show "$1" --format json | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p'
+}
+
+# console_size NAME: a place in that file, for first_count.
+console_size()
+{
+    stat -c %s "$(console_file "$1")" 2>/dev/null || echo 0
+}
+
+counts()
+{
+    tr -d '\r' | sed -n 's/^reeve-guest: count \([0-9]*\)$/\1/p'
+}
+
+# first_count NAME SIZE: the first value after that place; 0 when none comes within the time of a boot.
+first_count()
+{
+    local count file deadline=$((SECONDS + boot_seconds))
+    file=$(console_file "$1")
+    while [ "$SECONDS" -lt "$deadline" ]; do
+        count=$(tail -c "+$(($2 + 1))" "$file" 2>/dev/null | counts | head -n 1)
+        if [ -n "$count" ]; then
+            echo "$count"
+            return
+        fi
+        sleep 0.2
+    done
+    echo 0
+}
+
+# await_guest NAME: until the guest counts on its console, from now on.
+await_guest()
+{
+    local size
+    size=$(console_size "$1")
+    [ "$(first_count "$1" "$size")" -gt 0 ]
+}
+
+# --- the tour ---
 
 tour_steps=0
 
