@@ -1,0 +1,68 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What can be wrong on a Xen host: one clear line, and nothing is left behind.
+
+# shellcheck disable=SC2154 # make_place sets place
+
+load helpers
+
+setup_file()
+{
+    begin_file
+}
+
+setup()
+{
+    find_daemon
+}
+
+teardown()
+{
+    show_daemon_log
+}
+
+teardown_file()
+{
+    end_file
+}
+
+# not_started PATTERN COMMAND ...: a reeved that must end at once and say so.
+not_started()
+{
+    local pattern=$1 status=0
+    shift
+    mkdir -p "$place/other"
+    chmod 0777 "$place" "$place/other"
+    timeout 30 "$@" "$(command -v reeved)" --foreground --driver xen --state-dir "$place/other/state" \
+        --run-dir "$place/other/run" --config "$place/reeve.conf" >"$place/err" 2>&1 </dev/null || status=$?
+    chmod 0700 "$place"
+    cat "$place/err"
+    [ "$status" -ne 0 ]
+    [ "$status" -lt 124 ]
+    grep -qE "$pattern" "$place/err"
+}
+
+@test "reeved without root, or without xenfs, says what it needs" {
+    not_started 'needs root' setpriv --reuid 65534 --regid 65534 --clear-groups
+    not_started 'mount -t xenfs' unshare -m bash -c 'umount /proc/xen && exec "$@"' bash
+}
+
+@test "a kernel that is not there, or is none for Xen, is refused by name" {
+    make_xen_config wrong pv 'kernel = "/guest/no-such-kernel"'
+    refused 2 create "$place/wrong.cfg"
+    says '/guest/no-such-kernel'
+    make_xen_config wrong pv 'kernel = "/bin/busybox"'
+    refused 1 create "$place/wrong.cfg"
+    says 'kernel|notes|image|ELF|elf'
+    [ "$(state wrong)" = absent ]
+    assert_no_leftovers
+}
+
+@test "more memory than the hypervisor has: it says how much is free" {
+    make_xen_config big pv 'memory = 60000'
+    refused 1 create "$place/big.cfg"
+    says '[0-9]+ MiB'
+    says 'free'
+    [ "$(state big)" = absent ]
+    assert_no_leftovers
+}
