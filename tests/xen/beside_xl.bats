@@ -1,0 +1,138 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# reeve beside xl in one dom0: what each sees of the other's domains, and that neither is in the other's
+# way.
+
+# shellcheck disable=SC2154,SC2030,SC2031 # make_place sets place; each test is a shell of its own
+
+load helpers
+
+setup_file()
+{
+    begin_file
+    make_xen_config theirs pv
+    make_xen_config ours pvh
+    timeout 120 xl create "$place/theirs.cfg" 3>&-
+    reeve new "$place/ours.cfg"
+    reeve start ours
+    wait_boot theirs
+    wait_boot ours
+}
+
+setup()
+{
+    find_daemon
+}
+
+teardown()
+{
+    show_daemon_log
+}
+
+teardown_file()
+{
+    end_file
+}
+
+# monitors NAME: the xl processes that wait for its end.
+monitors()
+{
+    local pid
+    for pid in $(pgrep -x xl); do
+        case "$(readlink "/proc/$pid/fd/1")" in
+        "/var/log/xen/xl-$1.log"*) echo "$pid" ;;
+        esac
+    done
+}
+
+monitored()
+{
+    [ -n "$(monitors "$1")" ]
+}
+
+@test "a domain of xl is listed, as transient" {
+    wait_for 10 is_state theirs running
+    [ "$(field theirs managed)" = false ]
+    [ "$(field theirs id)" = "$(xl domid theirs)" ]
+    [ "$(xl list -v theirs | grep -c "$(field theirs uuid)")" -eq 1 ]
+}
+
+@test "a daemon that comes, is killed and comes again touches no domain of xl" {
+    local count size
+    count=$(guest_count theirs)
+    size=$(console_size theirs)
+    crash_daemon
+    start_xen_daemon
+    wait_for 10 is_state theirs running
+    stop_daemon
+    start_xen_daemon
+    assert_goes_on_running theirs "$count" "$size"
+    monitored theirs
+}
+
+# assert_goes_on_running NAME COUNT SIZE: it has never stopped.
+assert_goes_on_running()
+{
+    wait_count_above "$1" "$2" "$3"
+    not_said "$1" "$3" 'up (boot)'
+}
+
+@test "no verb but adopt touches a domain of xl" {
+    local verb count size
+    count=$(guest_count theirs)
+    size=$(console_size theirs)
+    for verb in pause suspend shutdown reboot reset destroy delete; do
+        refused 4 "$verb" theirs
+        says adopt
+    done
+    assert_goes_on_running theirs "$count" "$size"
+    monitored theirs
+}
+
+@test "adopt makes it managed, ends its xl monitor, and does not touch the guest" {
+    local count size id
+    count=$(guest_count theirs)
+    size=$(console_size theirs)
+    id=$(field theirs id)
+    reeve adopt theirs
+    [ "$(field theirs managed)" = true ]
+    [ "$(field theirs id)" = "$id" ]
+    assert_goes_on_running theirs "$count" "$size"
+    if monitored theirs; then
+        return 1
+    fi
+}
+
+@test "an adopted domain outlives its end, and boots again from libxl's record of it" {
+    local size
+    xl shutdown theirs
+    wait_for 60 is_state theirs halted
+    [ "$(field theirs reason)" = guest-poweroff ]
+    wait_for 10 xl_absent theirs
+    size=$(console_size theirs)
+    reeve start theirs
+    wait_boot theirs "$size"
+    reeve destroy theirs
+    reeve delete theirs
+}
+
+@test "xl lists, pauses and unpauses what reeve made, and reeve sees it" {
+    local count size
+    xl list ours
+    xl pause ours
+    wait_for 5 is_state ours paused
+    assert_stands ours
+    count=$(guest_count ours)
+    size=$(console_size ours)
+    xl unpause ours
+    assert_goes_on ours "$count" "$size"
+    wait_for 5 is_state ours running
+}
+
+@test "xl destroy of what reeve made: halted at once, and it says by whom" {
+    xl destroy ours
+    wait_for 3 is_state ours halted
+    [ "$(field ours reason)" = destroyed-elsewhere ]
+    reeve start ours
+    wait_boot ours "$(console_size ours)"
+}
