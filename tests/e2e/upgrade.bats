@@ -12,8 +12,8 @@ setup()
     make_place
     version=$(reeved --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+')
     mkdir "$place/bin"
-    install_old
     PATH=$place/bin:$PATH
+    install_old
 }
 
 teardown()

@@ -81,8 +81,13 @@ static int64_t cpu_ms_since(const struct resets *r, uint64_t cpu_ns)
 void resets_event(struct resets *r, int dirfd, pid_t pid, const json_t *message)
 {
     uint64_t cpu_ns = proc_cpu_ns(pid);
+    int64_t since_ms = cpu_ms_since(r, cpu_ns);
+    int64_t clock_ms = (time_us(message) - r->last_us) / 1000;
 
-    if (!resets_take(r, message, cpu_ms_since(r, cpu_ns), RESETS_FIRMWARE_CPU_MS))
+    /* It may be read late, with more CPU time used since it was sent. */
+    if (clock_ms >= 0 && clock_ms < since_ms)
+        since_ms = clock_ms;
+    if (!resets_take(r, message, since_ms, RESETS_FIRMWARE_CPU_MS))
         return;
     r->cpu_ns = cpu_ns;
     keep(r, dirfd);
