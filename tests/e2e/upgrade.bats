@@ -76,7 +76,7 @@ make_old_store()
     start_daemon qemu
     [ "$(daemon_version)" = "${version//[0-9]/0}" ]
     for name in runs stands sleeps cut; do
-        make_config "$name" 'memory = 64'
+        make_config "$name"
         run_guest "$name" managed
     done
     reeve pause stands
