@@ -175,10 +175,15 @@ static void take_result(struct job *j)
         g->host.console(g->host.arg, d, TAKE_FD(j->console_fd));
 }
 
-/* What is left of a guest, which its job made a domain of its own. It is in the store already. */
+/* What is left of a guest, which its job made a domain of its own. It is in the store already. A
+ * driver that lists the host's domains has shown it as nobody's meanwhile. */
 static void take_aside(struct job *j)
 {
     struct engine *g = j->engine;
+    struct domain *shown = engine_by_uuid(g, j->aside->uuid);
+
+    if (shown)
+        engine_remove(g, shown);
     struct domain *d = engine_insert(g, TAKE(j->aside));
 
     d->seen = true;
