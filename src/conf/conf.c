@@ -264,6 +264,20 @@ static int settle_type(struct parse *p, struct err *e)
     return p->c.row->type->set(&p->c, &type->value, e);
 }
 
+/* xl passes over bios for a guest that has none; firmware means such a guest too (rules.c). */
+static void settle_bios(struct parse *p)
+{
+    struct conf *conf = p->c.conf;
+    const struct setting *bios = tree_find(&p->tree, "bios");
+
+    if (!bios || tree_find(&p->tree, "firmware") || p->c.driver != KEYS_XEN ||
+        conf->type == CONF_TYPE_HVM || conf->booting.firmware == CONF_FIRMWARE_UNSET)
+        return;
+    struct place at = setting_place(p, bios);
+    place_warn(p->warnings, &at, "bios is ignored: it is for type = \"hvm\"");
+    conf->booting.firmware = CONF_FIRMWARE_UNSET;
+}
+
 /* cmdline counts alone; else root and extra are put together (xl.cfg(5), "Direct Kernel Boot"). */
 static void settle_cmdline(struct parse *p)
 {
@@ -337,6 +351,7 @@ static int fill(struct parse *p, struct err *e)
     if (apply_rows(p, e) < 0 || settle_sizes(p, e) < 0 || settle_type(p, e) < 0 ||
         check_disks(p, e) < 0 || check_vifs(p, e) < 0 || rules_check(&p->c, &p->tree, e) < 0)
         return -1;
+    settle_bios(p);
     settle_cmdline(p);
     return 0;
 }

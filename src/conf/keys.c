@@ -72,6 +72,14 @@ static const struct keys_word_row firmwares[] = {
     {0},
 };
 
+/* What xl knows by the old name. */
+static const struct keys_word_row old_firmwares[] = {
+    {"seabios",  CONF_FIRMWARE_SEABIOS},
+    {"rombios",  CONF_FIRMWARE_ROMBIOS,  KEYS_NOT_ON_XEN},
+    {"ovmf",     CONF_FIRMWARE_OVMF},
+    {0},
+};
+
 static const struct key rows[] = {
     {"name", &keys_name, KEYS_AT(name), .acts = KEYS_EVERYWHERE,
      .help = "Name of the domain; A-Z a-z 0-9 _ . : + - and at most 128 bytes"},
@@ -113,7 +121,8 @@ static const struct key rows[] = {
      .example = "['pty', 'file:/var/log/web1.log']",
      .help = "Serial ports: pty, file:PATH or unix:PATH; on Xen also QEMU's others, as tcp:HOST:PORT"},
     {"boot", &keys_order, KEYS_AT(boot), .acts = KEYS_EVERYWHERE,
-     .help = "Boot order in letters: c disk, d cdrom, n network"},
+     .help = "Boot order in letters: c disk, d cdrom, n network; a, the floppy, is Xen's and passed over "
+             "elsewhere"},
     {"vnc", &keys_flag, KEYS_AT(vnc), .def = "0", .later = true, .acts = KEYS_EVERYWHERE,
      .help = "Graphical console over VNC; an HVM guest on Xen has one unless this is 0"},
     {"on_poweroff", &keys_word, KEYS_AT(on_poweroff), .words = actions, .def = "destroy",
@@ -129,7 +138,7 @@ static const struct key rows[] = {
     {"firmware", &keys_bios, .words = firmwares, .acts = KEYS_EVERYWHERE,
      .help = "Firmware: bios, seabios, rombios, uefi, ovmf, pvgrub32, pvgrub64 or the path of a file; "
              "on QEMU bios, seabios, uefi and ovmf are what a guest gets, others are refused"},
-    {"bios", &keys_bios_old, .words = firmwares, .acts = KEYS_EVERYWHERE,
+    {"bios", &keys_bios_old, .words = old_firmwares, .acts = KEYS_EVERYWHERE,
      .help = "Old spelling of firmware"},
     {"reeve_machine", &keys_word, KEYS_AT(machine), .words = machines, .def = "pc", .acts = KEYS_NOT_ON_XEN,
      .help = "Machine that QEMU is"},

@@ -95,7 +95,7 @@ static const struct key rows[] = {
      .example = "[['CARD, short-name=Main', 'PCM, name=Main', 'STREAM, unique-id=0, type=p']]",
      .help = "Paravirtual sound cards"},
     {"vkb", &keys_specs, KEYS_AT(dev.vkb), .acts = KEYS_ON_XEN, .spec = &spec_vkb,
-     .example = "['unique-id=k1,backend-type=qemu,feature-multi-touch=1,width=1024']",
+     .example = "['unique-id=k1,backend-type=qemu,feature-multi-touch=1,multi-touch-width=1024']",
      .help = "Paravirtual keyboards"},
     {"virtio", &keys_specs, KEYS_AT(dev.virtio), .acts = KEYS_ON_XEN, .spec = &spec_virtio,
      .example = "['type=virtio,transport=mmio']",

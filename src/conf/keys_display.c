@@ -48,7 +48,7 @@ static const struct key rows[] = {
     {"vncpasswd", &keys_string, KEYS_AT(screen.vncpasswd), .acts = KEYS_ON_XEN, .max = 4095,
      .help = "VNC password; here the rights of the Unix socket guard it"},
     {"vncviewer", &keys_flag, KEYS_AT(screen.vncviewer), .acts = KEYS_ON_XEN,
-     .help = "Starts a viewer"},
+     .help = "Starts a viewer in xl; passed over here, where reeve vncviewer does it"},
     {"keymap", &keys_string, KEYS_AT(screen.keymap), .acts = KEYS_ON_XEN, .max = 4095,
      .help = "Keyboard of the graphical console"},
     {"sdl", &keys_flag, KEYS_AT(screen.sdl), .acts = KEYS_ON_XEN, .def = "0", .later = true,

@@ -35,7 +35,7 @@ static const struct key rows[] = {
      .max = 4095,
      .help = "RAM disk of the stub domain"},
     {"stubdomain_memory", &keys_whole, KEYS_AT(dm.stubdomain_memory), .acts = KEYS_ON_XEN,
-     .min = 1, .max = 65536, .unit = "MiB",
+     .min = 1, .max = 65536, .unit = "MiB", .def = "128", .later = true,
      .help = "Memory of the stub domain"},
     {"device_model_stubdomain_override", &keys_flag, KEYS_AT(dm.stubdomain_override), .acts = KEYS_ON_XEN,
      .def = "0", .later = true,

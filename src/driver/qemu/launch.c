@@ -197,8 +197,8 @@ static void plan_boot(struct launch *l)
     if (l->args->conf->kernel)
         return;
     for (; *letters; letters++) {
-        for (size_t i = 0; i < l->disk_count && *letters != 'n'; i++)
-            if (l->disks[i].boot_index < 0 && is_cdrom(&l->disks[i]) == (*letters == 'd'))
+        for (size_t i = 0; i < l->disk_count; i++)
+            if (l->disks[i].boot_index < 0 && *letters == (is_cdrom(&l->disks[i]) ? 'd' : 'c'))
                 l->disks[i].boot_index = next++;
         for (size_t i = 0; i < l->nic_count && *letters == 'n'; i++)
             if (l->nics[i].boot_index < 0)

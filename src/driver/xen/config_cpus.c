@@ -52,18 +52,15 @@ static void set_node(const struct host_config *host, libxl_bitmap *map, unsigned
 
 /* One of "all", "N-M", "nodes:N-M", and ^ before it takes out. CPUs past the host's are nobody's,
  * as in xl. */
-static int add_part(const struct host_config *host, const char *key, const char *part,
-                    libxl_bitmap *map, struct err *e)
+static void add_part(const struct host_config *host, const char *part, libxl_bitmap *map)
 {
     bool in = *part != '^';
     unsigned long first, last;
 
     part += !in;
-    if (str_eq(part, "all") && !in)
-        return err_set_key(e, ERR_BAD_CONFIG, key, "^all leaves no CPU");
     if (str_eq(part, "all")) {
         memset(map->map, 0xff, map->size);
-        return 0;
+        return;
     }
     bool nodes = str_starts(part, "node");
     read_range(nodes ? strchr(part, ':') + 1 : part, &first, &last);
@@ -73,7 +70,6 @@ static int add_part(const struct host_config *host, const char *key, const char 
             set_node(host, map, first, in);
         else
             set_cpu(map, first, in);
-    return 0;
 }
 
 static int read_cpus(const struct host_config *host, const char *key, const char *text,
@@ -86,8 +82,8 @@ static int read_cpus(const struct host_config *host, const char *key, const char
     while ((part = strsep(&rest, ","))) {
         part += strspn(part, " \t");
         part[strcspn(part, " \t")] = '\0';
-        if (*part && add_part(host, key, part, map, e) < 0)
-            return -1;
+        if (*part)
+            add_part(host, part, map);
     }
     if (libxl_bitmap_is_empty(map))
         return err_set_key(e, ERR_BAD_CONFIG, key, "none of the host's %u CPUs is in \"%s\"",

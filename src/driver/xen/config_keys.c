@@ -126,7 +126,7 @@ const struct row config_rows[] = {
     {"msr_relaxed",                ROW_FLAG,    ON_ALL, OURS(cpu.msr_relaxed), BUILD(arch_x86.msr_relaxed)},
     {"altp2m",                     ROW_WORD,    ON_ALL, OURS(hvm.altp2m), BUILD(altp2m), WORDS(altp2ms)},
     {"timer_mode",                 ROW_WORD,    ON_PVH | ON_HVM, OURS(hvm.timer_mode), BUILD(timer_mode), WORDS(timer_modes)},
-    {"nestedhvm",                  ROW_FLAG,    ON_ALL, OURS(hvm.nestedhvm), BUILD(nested_hvm)},
+    {"nestedhvm",                  ROW_FLAG,    ON_PVH | ON_HVM, OURS(hvm.nestedhvm), BUILD(nested_hvm)},
     {"acpi",                       ROW_FLAG,    ON_ALL, OURS(hvm.acpi), BUILD(acpi)},
     /* boot */
     {"kernel",                     ROW_PATH,    ON_ALL, OURS(kernel), BUILD(kernel)},

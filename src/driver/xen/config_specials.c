@@ -139,11 +139,6 @@ static int set_pv_firmware(const struct config_args *args, libxl_domain_config *
     libxl_domain_build_info *build = &out->b_info;
     bool grub = firmware == CONF_FIRMWARE_PVGRUB32 || firmware == CONF_FIRMWARE_PVGRUB64;
 
-    if (firmware != CONF_FIRMWARE_UNSET && !grub)
-        return err_set_key(e, ERR_BAD_CONFIG, "firmware",
-                           "a guest that is not hvm takes pvgrub32 or pvgrub64");
-    if (grub && build->kernel)
-        return err_set_key(e, ERR_BAD_CONFIG, "firmware", "kernel is given too; leave one out");
     if (grub)
         build->kernel = x_asprintf("%s/%s.bin", args->host->firmware_dir,
                                    firmware == CONF_FIRMWARE_PVGRUB32 ? "pvgrub32" : "pvgrub64");
@@ -152,15 +147,6 @@ static int set_pv_firmware(const struct config_args *args, libxl_domain_config *
                            "a guest that is not hvm boots a kernel; give kernel, bootloader or "
                            "firmware = \"pvgrub64\"");
     return 0;
-}
-
-static int refuse_timer_mode(const struct config_args *args, libxl_domain_config *out,
-                             struct err *e)
-{
-    (void)out;
-    if (args->conf->hvm.timer_mode == CONF_TIMER_UNSET)
-        return 0;
-    return err_set_key(e, ERR_BAD_CONFIG, "timer_mode", "a pv guest has no emulated timers");
 }
 
 /* ---- what an HVM guest sees ---- */
@@ -572,7 +558,6 @@ static const struct special specials[] = {
     {ON_ALL,          set_labels,        read_labels},
     {ON_ALL,          set_memory,        read_memory},
     {ON_PV | ON_PVH,  set_pv_firmware,   NULL},
-    {ON_PV,           refuse_timer_mode, NULL},
     {ON_HVM,          set_hvm_firmware,  read_hvm_firmware},
     {ON_HVM,          set_viridian,      read_viridian},
     {ON_HVM,          set_genid,         read_genid},
