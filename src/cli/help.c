@@ -68,10 +68,18 @@ static void add_operand_words(const char *operands, struct str *to)
 {
     size_t len;
 
+    bool first = true;
+
     for (const char *at = operands; *at; at += len + (at[len] == ' ')) {
         len = strcspn(at, " ");
-        if (len < 3 || !memchr(at + 1, '|', len - 2) || *at == '[')
+        bool alternative = at > operands + 1 && at[-2] == '|';
+        if (*at == '[' || !(alternative || (len >= 3 && memchr(at + 1, '|', len - 2))))
             continue;
+        /* Words for people, as DOMAIN|FILE, are in capitals. */
+        if (*at >= 'A' && *at <= 'Z')
+            continue;
+        str_add(to, first ? "" : " ");
+        first = false;
         for (size_t i = 0; i < len; i++)
             str_addc(to, at[i] == '|' ? ' ' : at[i]);
     }
@@ -82,14 +90,15 @@ static void add_bash(struct str *to)
 {
     const struct verb_row *row;
 
-    str_add(to, "# Completion of reeve for bash; printed by `reeve help --bash`.\n"
-                "_reeve()\n{\n"
-                "    local cur=${COMP_WORDS[COMP_CWORD]} verb= word opts words= files= domains=\n"
-                "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-                "        case $word in -*) ;; *) verb=$word; break ;; esac\n"
-                "    done\n"
-                "    case $verb in\n"
-                "    '') COMPREPLY=($(compgen -W \"");
+    str_add(to,
+            "# Completion of reeve for bash; printed by `reeve help --bash`.\n"
+            "_reeve()\n{\n"
+            "    local cur=${COMP_WORDS[COMP_CWORD]} verb= word opts words= files= domains= keys=\n"
+            "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+            "        case $word in -*) ;; *) verb=$word; break ;; esac\n"
+            "    done\n"
+            "    case $verb in\n"
+            "    '') COMPREPLY=($(compgen -W \"");
     for (size_t i = 0; (row = verbs_row(i)); i++)
         if (row->run)
             str_addf(to, "%s ", row->name);
@@ -103,23 +112,29 @@ static void add_bash(struct str *to)
             add_names(verbs_wait_options, to);
         str_add(to, "\"; words=\"");
         add_operand_words(row->operands, to);
-        str_addf(to, "\"%s%s ;;\n", strstr(row->operands, "FILE") ? "; files=1" : "",
-                 strstr(row->operands, "DOMAIN") ? "; domains=1" : "");
+        str_addf(to, "\"%s%s%s ;;\n", strstr(row->operands, "FILE") ? "; files=1" : "",
+                 strstr(row->operands, "DOMAIN") ? "; domains=1" : "",
+                 strstr(row->operands, "key=value") ? "; keys=1" : "");
     }
     str_add(to, "    esac\n    opts+=\"");
     add_names(verbs_global_options, to);
-    str_add(to, "\"\n"
-                "    if [[ $cur == -* ]]; then\n"
-                "        COMPREPLY=($(compgen -W \"$opts\" -- \"$cur\"))\n"
-                "        return\n"
-                "    fi\n"
-                "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-                "    [[ $domains ]] && COMPREPLY+=($(compgen -W \"$(\n"
-                "        reeve --format csv list --columns name 2>/dev/null | tail -n +2\n"
-                "    )\" -- \"$cur\"))\n"
-                "    [[ $files ]] && COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
-                "}\n"
-                "complete -o filenames -F _reeve reeve\n");
+    str_add(to,
+            "\"\n"
+            "    if [[ $cur == -* ]]; then\n"
+            "        COMPREPLY=($(compgen -W \"$opts\" -- \"$cur\"))\n"
+            "        return\n"
+            "    fi\n"
+            "    if [[ $keys ]] && declare -F _reeve_key >/dev/null && _reeve_key \"$cur\"; then\n"
+            "        return\n"
+            "    fi\n"
+            "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+            "    [[ $domains ]] && COMPREPLY+=($(compgen -W \"$(\n"
+            "        reeve --format csv list --columns name 2>/dev/null | tail -n +2\n"
+            "    )\" -- \"$cur\"))\n"
+            "    [[ $files ]] && COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
+            "    return 0\n"
+            "}\n"
+            "complete -o filenames -F _reeve reeve\n");
 }
 
 /* scdoc(5) takes "*" and "_" as marks. */

@@ -215,6 +215,8 @@ const char *conf_key_help(size_t i);
 bool conf_key_acts(size_t i, const char *driver);
 /* Whether a new value of the key of that name acts on a running guest; false: at its next boot. */
 bool conf_key_live(const char *name, const char *driver);
+/* The verbs that change it on a running guest at once, as "mem-set"; NULL for none. */
+const char *conf_key_verb(const char *name);
 /* "a string", "0 or 1", ...; NULL for a key that is only known and acts nowhere. */
 const char *conf_key_takes(size_t i);
 const char *conf_key_unit(size_t i);           /* of a number; NULL for none */

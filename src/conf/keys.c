@@ -90,12 +90,13 @@ static const struct key rows[] = {
     {"builder", &keys_builder, KEYS_AT(type), .words = builders, .acts = KEYS_ON_XEN,
      .help = "Old spelling of type"},
     {"memory", &keys_mib, KEYS_AT(memory_kib), .min = 1, .max = 16777216, .unit = "MiB", .def = "128",
-     .json = "memory_kib", .acts = KEYS_EVERYWHERE,
+     .json = "memory_kib", .acts = KEYS_EVERYWHERE, .verb = "mem-set",
      .help = "Memory at start; when only maxmem is given, as much as that"},
     {"maxmem", &keys_mib, KEYS_AT(max_memory_kib), .min = 1, .max = 16777216, .unit = "MiB",
      .json = "max_memory_kib", .acts = KEYS_EVERYWHERE,
      .help = "Memory that the guest can ever have; as memory when it is not given"},
     {"vcpus", &keys_number, KEYS_AT(vcpus), .min = 1, .max = 512, .def = "1", .acts = KEYS_EVERYWHERE,
+     .verb = "vcpu-set",
      .help = "Virtual CPUs at start"},
     {"maxvcpus", &keys_number, KEYS_AT(max_vcpus), .min = 1, .max = 512, .json = "max_vcpus",
      .acts = KEYS_EVERYWHERE,
@@ -110,11 +111,11 @@ static const struct key rows[] = {
      .help = "Puts root=VALUE on the kernel command line"},
     {"extra", &keys_text, .max = 65535, .acts = KEYS_EVERYWHERE,
      .help = "Put on the kernel command line after root"},
-    {"disk", &keys_disk, .acts = KEYS_EVERYWHERE,
+    {"disk", &keys_disk, .acts = KEYS_EVERYWHERE, .verb = "block-attach, block-detach, cd-insert",
      .example = "['/srv/web1.qcow2,qcow2,xvda,w', 'vdev=hdc,cdrom,target=/srv/my.iso']",
      .help = "Disks, as xl-disk-configuration(5): TARGET,FORMAT,VDEV,ACCESS or target= format= "
              "vdev= access= devtype=; the format is raw or qcow2"},
-    {"vif", &keys_vif, .acts = KEYS_EVERYWHERE,
+    {"vif", &keys_vif, .acts = KEYS_EVERYWHERE, .verb = "network-attach, network-detach",
      .example = "['mac=00:16:3e:00:00:01,bridge=xenbr0,model=e1000']",
      .help = "Network interfaces, as xl-network-configuration(5): mac= bridge= model= vifname="},
     {"serial", &keys_serial, .acts = KEYS_EVERYWHERE,
@@ -247,6 +248,13 @@ bool conf_key_live(const char *name, const char *driver)
     int at = keys_driver_of(driver);
 
     return row && at >= 0 && row->live[at];
+}
+
+const char *conf_key_verb(const char *name)
+{
+    const struct key *row = keys_find(name);
+
+    return row ? row->verb : NULL;
 }
 
 const char *conf_key_refused(size_t i)

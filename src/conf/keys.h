@@ -64,6 +64,7 @@ struct key {
     bool acts[KEYS_DRIVERS];
     bool
         live[KEYS_DRIVERS]; /* a change acts on a running guest too, without a call of the driver */
+    const char *verb;       /* the verbs that change it on a running guest at once; NULL: none */
 };
 
 /* The rows by subject, each in its file. */

@@ -126,13 +126,31 @@ static void add_keys(const json_t *changes, const char *acts, struct str *to)
         str_addf(to, "%s%s", to->len ? ", " : "", json_get_string(item, "key", ""));
 }
 
+/* "; at once by mem-set" for each change that waits, unless it was told to. */
+static void add_verbs(const struct job *j, const json_t *changes, struct str *to)
+{
+    size_t i;
+    json_t *item;
+
+    if (j->args.next_boot)
+        return;
+    json_array_foreach(changes, i, item)
+    {
+        const char *key = json_get_string(item, "key", "");
+        if (str_eq(json_get_string(item, "acts", NULL), "next-boot") && conf_key_verb(key))
+            str_addf(to, "; at once by %s", conf_key_verb(key));
+    }
+}
+
 static void say(struct job *j, const json_t *changes)
 {
-    AUTO_STR struct str all = {0}, now = {0}, later = {0};
+    AUTO_STR struct str all = {0}, now = {0}, later = {0}, verbs = {0};
 
     add_keys(changes, NULL, &all);
     add_keys(changes, "now", &now);
     add_keys(changes, "next-boot", &later);
+    add_verbs(j, changes, &verbs);
+    const char *at_once = verbs.data ? verbs.data : "";
     if (!changes)
         j->message = x_asprintf("changed the config of %s (%s)", j->r->name,
                                 j->seen ? "it acts at the next boot" : "start boots it so");
@@ -142,13 +160,13 @@ static void say(struct job *j, const json_t *changes)
     else if (!j->seen)
         j->message = x_asprintf("changed %s of %s (start boots it so)", all.data, j->r->name);
     else if (now.len == 0)
-        j->message =
-            x_asprintf("changed %s of %s (it acts at the next boot)", all.data, j->r->name);
+        j->message = x_asprintf("changed %s of %s (it acts at the next boot%s)", all.data,
+                                j->r->name, at_once);
     else if (later.len == 0)
         j->message = x_asprintf("changed %s of %s (it acts now)", all.data, j->r->name);
     else
-        j->message = x_asprintf("changed %s of %s (now: %s; at the next boot: %s)", all.data,
-                                j->r->name, now.data, later.data);
+        j->message = x_asprintf("changed %s of %s (now: %s; at the next boot: %s%s)", all.data,
+                                j->r->name, now.data, later.data, at_once);
 }
 
 /* ---- what the guest has ---- */

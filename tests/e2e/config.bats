@@ -99,7 +99,11 @@ kept_texts()
     diff <(reeve config show one) <(printf '# kept\nname = "one"\nmemory = 80\nmaxmem = 128\nmaxvcpus = 4\non_crash = "restart"\n')
     reeve start one
     run -0 reeve config set one memory=96 on_crash=destroy
-    [ "$output" = "changed memory, on_crash of one (now: on_crash; at the next boot: memory)" ]
+    [ "$output" = "changed memory, on_crash of one (now: on_crash; at the next boot: memory; at once by mem-set)" ]
+    run -0 reeve config set one vcpus=2
+    [ "$output" = "changed vcpus of one (it acts at the next boot; at once by vcpu-set)" ]
+    run -0 reeve config set one --next-boot vcpus=1
+    [ "$output" = "changed vcpus of one (it acts at the next boot)" ]
     run -0 reeve config diff one --format csv
     [ "$output" = $'key,old,new\nmemory,80,96' ]
     run -0 reeve config set one --next-boot on_crash=restart
@@ -234,4 +238,30 @@ kept_texts()
     editor "touch $place/opened"
     refused 4 config edit one
     [ ! -e "$place/opened" ]
+}
+
+# completed WORD ...: what bash would offer for the last word, each on a line.
+completed()
+{
+    bash -c '
+        source "$1"
+        shift
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+        _reeve
+        printf "%s\n" "${COMPREPLY[@]}"' bash "$REEVE_BUILD_DIR/reeve.bash" reeve "$@"
+}
+
+@test "bash completes keys and the words that they take, from the rows of the keys" {
+    [ "$(completed config set one memo)" = "memory=" ]
+    [ "$(completed config set one reeve_machine =)" = $'pc\nq35\nmicrovm' ]
+    [ "$(completed new "$place/one.cfg" on_crash = pre)" = preserve ]
+    [ "$(completed create "$place/one.cfg" vcpus=2 hpet = '')" = $'0\n1' ]
+    [ "$(completed config set one '' | grep -c '=$')" -gt 150 ]
+    # A file, a domain and another verb's operand are no keys.
+    [ "$(completed config s)" = $'show\nset' ]
+    run completed config show one memo
+    [[ $output != *memory=* ]]
+    run completed new memo
+    [[ $output != *memory=* ]]
+    [ "$(completed image ex)" = export ]
 }

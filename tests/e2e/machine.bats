@@ -192,3 +192,18 @@ TEXT
     run_guest web1
     [ -f "$place/second.log" ]
 }
+
+@test "reeve_disk_create: a start makes disks that are missing, and the guest has them in their sizes" {
+    make_config web1 "disk = ['$place/a.img,raw,xvda,w', '$place/b.qcow2,qcow2,xvdb,w']" \
+        "reeve_disk_create = ['xvda=8', 'xvdb=16']"
+    run_guest web1 managed
+    [ "$(stat -c %s "$place/a.img")" -eq $((8 * 1024 * 1024)) ]
+    ask web1 disk "disk vda $((8 * 1024 * 1024)) bytes rw, .*"
+    wait_for 30 said web1 0 "disk vdb $((16 * 1024 * 1024)) bytes rw, .*"
+    reeve destroy web1
+    # One that is there is left as it is.
+    printf 'here' | dd of="$place/a.img" conv=notrunc status=none
+    reeve start web1
+    wait_boot web1
+    [ "$(head -c 4 "$place/a.img")" = here ]
+}

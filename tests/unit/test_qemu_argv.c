@@ -213,7 +213,9 @@ static void test_no_path_is_an_argument(void **state)
 #define DISK NAMES "disk = ['/srv/a,raw,vda,w']\n"
 
 /* With `line` after `base` the arguments are others, or it is refused by that key. What is not
- * QEMU's to do is shown by the test in `elsewhere`, which must name the key. */
+ * QEMU's to do is shown by the test in `elsewhere`, which sets the key with these very words and
+ * which
+ * ./check runs. */
 static const struct {
     const char *key;
     const char *base;
@@ -243,21 +245,23 @@ static const struct {
     {"firmware_override",     DISK "bios = 'ovmf'\n", "firmware_override = '/srv/OVMF.fd'",            NULL                             },
     {"reeve_watchdog",        KERNEL,                 "reeve_watchdog = 1",                            NULL                             },
     {"reeve_machine",         KERNEL,                 "reeve_machine = 'q35'",                         NULL                             },
-    {"reeve_accel",           NULL,                   NULL,                                            "tests/e2e/machine.bats"         },
+    {"reeve_accel",           NULL,                   "reeve_accel = \"tcg\"",                         "tests/e2e/machine.bats"         },
     {"reeve_memory",          KERNEL,                 "reeve_memory = 'file'",                         NULL                             },
-    {"reeve_disk_create",     NULL,                   NULL,                                            "tests/soak/installer.bats"      },
-    {"on_poweroff",           NULL,                   NULL,                                            "tests/e2e/ends.bats"            },
-    {"on_crash",              NULL,                   NULL,                                            "tests/e2e/ends.bats"            },
-    {"on_watchdog",           NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
-    {"reeve_restart_min_run", NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
-    {"reeve_restart_tries",   NULL,                   NULL,                                            "tests/daemon/supervision_test.c"},
-    {"reeve_autostart",       NULL,                   NULL,                                            "tests/e2e/host.bats"            },
-    {"reeve_autostart_delay", NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
-    {"reeve_autostart_after", NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
-    {"reeve_on_host_stop",    NULL,                   NULL,                                            "tests/e2e/host.bats"            },
-    {"reeve_host_order",      NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
-    {"reeve_host_timeout",    NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
-    {"reeve_host_destroy",    NULL,                   NULL,                                            "tests/daemon/host_test.c"       },
+    {"reeve_disk_create",     NULL,                   "reeve_disk_create = ['xvda=8', 'xvdb=16']",
+     "tests/e2e/machine.bats"                                                                                                           },
+    {"on_poweroff",           NULL,                   "on_poweroff = \"restart\"",                     "tests/e2e/ends.bats"            },
+    {"on_crash",              NULL,                   "on_crash = \"",                                 "tests/e2e/ends.bats"            },
+    {"on_watchdog",           NULL,                   "{\"on_watchdog\",",                             "tests/daemon/supervision_test.c"},
+    {"reeve_restart_min_run", NULL,                   "reeve_restart_min_run=0",                       "tests/daemon/supervision_test.c"},
+    {"reeve_restart_tries",   NULL,                   "reeve_restart_tries=1",                         "tests/daemon/supervision_test.c"},
+    {"reeve_autostart",       NULL,                   "reeve_autostart = 1",                           "tests/e2e/host.bats"            },
+    {"reeve_autostart_delay", NULL,                   "reeve_autostart_delay=1",                       "tests/daemon/host_test.c"       },
+    {"reeve_autostart_after", NULL,                   "reeve_autostart_after=['db','cache']",
+     "tests/daemon/host_test.c"                                                                                                         },
+    {"reeve_on_host_stop",    NULL,                   "reeve_on_host_stop = \"suspend\"",              "tests/e2e/host.bats"            },
+    {"reeve_host_order",      NULL,                   "reeve_host_order=200",                          "tests/daemon/host_test.c"       },
+    {"reeve_host_timeout",    NULL,                   "reeve_host_timeout=1",                          "tests/daemon/host_test.c"       },
+    {"reeve_host_destroy",    NULL,                   "reeve_host_destroy=1",                          "tests/daemon/host_test.c"       },
 };
 
 /* The arguments of a config; NULL when it is refused, with *e. */
@@ -284,7 +288,7 @@ static char *args_of(const char *text, struct err *e)
     return shown;
 }
 
-static void expect_named_in(const char *key, const char *file)
+static void expect_set_in(const char *line, const char *file)
 {
     AUTO_FREE char *folder = folder_path();
     AUTO_FREE char *path = x_asprintf("%s/../../../%s", folder, file);
@@ -293,8 +297,9 @@ static void expect_named_in(const char *key, const char *file)
     size_t len;
 
     assert_int_equal(fs_read_file(path, 1024 * 1024, &text, &len, &e), 0);
-    if (!strstr(text, key))
-        fail_msg("%s is said to be tested in %s, which does not name it", key, file);
+    if (!strstr(text, line))
+        fail_msg("%s is said to be tested in %s, which does not set it so", line, file);
+    assert_true(str_starts(file, "tests/e2e/") || str_starts(file, "tests/daemon/"));
 }
 
 static void test_each_acting_key_acts(void **state)
@@ -303,7 +308,7 @@ static void test_each_acting_key_acts(void **state)
     for (size_t i = 0; i < ARRAY_LEN(acting); i++) {
         struct err e = {0};
         if (acting[i].elsewhere) {
-            expect_named_in(acting[i].key, acting[i].elsewhere);
+            expect_set_in(acting[i].line, acting[i].elsewhere);
             continue;
         }
         AUTO_FREE char *text = x_asprintf("%s%s\n", acting[i].base, acting[i].line);
