@@ -11,9 +11,12 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "core/devices.h"
 #include "core/image.h"
 
-/* What is to be true of one domain's files. */
+enum { DEVICES_LOOK_MS = 2000 };
+
+/* What is to be true of one domain's files, and of its guest's devices. */
 struct patient {
     char uuid[IDENT_UUID_LEN + 1];
     char name[IDENT_NAME_MAX + 1];
@@ -21,19 +24,23 @@ struct patient {
     bool spent;  /* its image is known as spent */
     bool lives;
     bool busy; /* a job works on it: its files are in motion */
+    struct domain_ref ref;
+    char *config, *macs; /* owned; of its guest; NULL when none lives */
+    json_t *drift;       /* owned; lines about devices */
 };
 
 struct doctor {
-    struct store *store; /* borrowed */
-    char *images_dir;    /* owned */
+    struct engine *engine; /* borrowed; its domains are the loop's */
+    struct store *store;   /* borrowed */
+    char *images_dir;      /* owned */
     struct patient *patients;
     size_t count;
     json_t *findings; /* owned */
 };
 
-static void find(struct doctor *doc, const char *fmt, ...) PRINTF(2, 3);
+static void add_line(json_t *to, const char *fmt, ...) PRINTF(2, 3);
 
-static void find(struct doctor *doc, const char *fmt, ...)
+static void add_line(json_t *to, const char *fmt, ...)
 {
     AUTO_STR struct str shown = {0};
     char line[1024];
@@ -43,8 +50,10 @@ static void find(struct doctor *doc, const char *fmt, ...)
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     str_add_escaped(&shown, line, strlen(line));
-    json_array_append_new(doc->findings, json_string(shown.data));
+    json_array_append_new(to, json_string(shown.data));
 }
+
+#define find(doc, ...) add_line((doc)->findings, __VA_ARGS__)
 
 /* Records against what is observed: the loop knows both. */
 static void find_drift(struct doctor *doc, struct engine *g)
@@ -70,6 +79,7 @@ struct doctor *doctor_new(struct engine *g)
     struct doctor *doc = x_calloc(1, sizeof *doc);
     size_t cap = 0;
 
+    doc->engine = g;
     doc->store = g->store;
     doc->images_dir = x_asprintf("%s/images", g->state_dir);
     doc->findings = json_array();
@@ -84,6 +94,14 @@ struct doctor *doctor_new(struct engine *g)
         p->lives = d->seen;
         p->spent = d->r->broken == REASON_IMAGE_SPENT;
         p->busy = d->job != NULL;
+        p->drift = json_array();
+        p->ref = (struct domain_ref){.id = d->r->id};
+        str_copy(p->ref.uuid, sizeof p->ref.uuid, d->r->uuid);
+        str_copy(p->ref.name, sizeof p->ref.name, d->r->name);
+        if (!d->seen || d->job || (d->obs.state != OBS_RUNNING && d->obs.state != OBS_PAUSED))
+            continue;
+        p->config = x_strdup(record_live_config(d->r));
+        p->macs = x_strdup(record_live_macs(d->r));
     }
     find_drift(doc, g);
     return doc;
@@ -91,8 +109,12 @@ struct doctor *doctor_new(struct engine *g)
 
 void doctor_free(struct doctor *doc)
 {
-    for (size_t i = 0; i < doc->count; i++)
+    for (size_t i = 0; i < doc->count; i++) {
         free(doc->patients[i].image);
+        free(doc->patients[i].config);
+        free(doc->patients[i].macs);
+        json_decref(doc->patients[i].drift);
+    }
     free(doc->patients);
     free(doc->images_dir);
     json_decref(doc->findings);
@@ -101,7 +123,88 @@ void doctor_free(struct doctor *doc)
 
 json_t *doctor_findings(const struct doctor *doc)
 {
+    for (size_t i = 0; i < doc->count; i++) {
+        const struct patient *p = &doc->patients[i];
+        struct err ignored;
+        const struct domain *d = engine_find(doc->engine, p->uuid, &ignored);
+        /* What a job has changed meanwhile was in motion while it was looked at. */
+        if (d && d->seen && !d->job && str_eq(record_live_config(d->r), p->config))
+            json_array_extend(doc->findings, p->drift);
+    }
     return json_incref(doc->findings);
+}
+
+/* ---- devices of the guest against those of its config ---- */
+
+static const char drift_way_out[] = "shutdown and start make it as its config is";
+
+static void compare_disks(const struct patient *p, const struct conf *conf,
+                          const struct domain_stats *stats)
+{
+    for (size_t i = 0; i < stats->disk_count; i++) {
+        size_t at;
+        if (!devices_find(conf, p->macs, DEVICE_DISK, stats->disks[i].vdev, &at))
+            add_line(p->drift, "%s has a disk %s that is not in its config; %s", p->name,
+                     stats->disks[i].vdev, drift_way_out);
+    }
+    for (size_t i = 0; i < conf->disk_count; i++) {
+        size_t at = 0;
+        while (at < stats->disk_count && !str_eq(stats->disks[at].vdev, conf->disks[i].vdev))
+            at++;
+        if (at == stats->disk_count)
+            add_line(p->drift, "%s lacks the disk %s of its config; %s", p->name,
+                     conf->disks[i].vdev, drift_way_out);
+    }
+}
+
+static void compare_nics(const struct patient *p, const struct conf *conf,
+                         const struct domain_stats *stats)
+{
+    AUTO_FREE char *macs = x_strdup(p->macs ? p->macs : "");
+    char *rest = macs, *mac;
+
+    for (size_t i = 0; i < stats->nic_count; i++) {
+        size_t at;
+        if (!devices_find(conf, p->macs, DEVICE_NIC, stats->nics[i].mac, &at))
+            add_line(p->drift, "%s has a network interface %s that is not in its config; %s",
+                     p->name, stats->nics[i].mac, drift_way_out);
+    }
+    while ((mac = strsep(&rest, " "))) {
+        size_t at = 0;
+        while (at < stats->nic_count && strcasecmp(stats->nics[at].mac, mac) != 0)
+            at++;
+        if (*mac && at == stats->nic_count)
+            add_line(p->drift, "%s lacks the network interface %s of its config; %s", p->name, mac,
+                     drift_way_out);
+    }
+}
+
+static void examine_devices(struct doctor *doc, const struct patient *p)
+{
+    const struct driver *driver = doc->engine->driver;
+    struct op op = op_within(DEVICES_LOOK_MS);
+    struct conf_warnings warnings;
+    struct domain_stats stats;
+    struct conf *conf = NULL;
+    struct err e;
+
+    if (!p->config || !driver->stats)
+        return;
+    /* A config that does not read any more is told of as broken. */
+    int parsed = conf_parse(p->config, strlen(p->config), p->name, NULL, 0, driver->name, &conf,
+                            &warnings, &e);
+    conf_warnings_finish(&warnings);
+    if (parsed < 0)
+        return;
+    if (driver->stats(doc->engine->handle, &p->ref, &op, &stats, &e) < 0) {
+        add_line(p->drift, "%s does not say which devices it has: %s", p->name, e.msg);
+    } else {
+        compare_disks(p, conf, &stats);
+        compare_nics(p, conf, &stats);
+        free(stats.disks);
+        free(stats.nics);
+    }
+    conf_free(conf);
 }
 
 static void examine_image(struct doctor *doc, const struct patient *p)
@@ -177,8 +280,10 @@ int doctor_examine(struct doctor *doc, struct err *e)
         free(lines[i]);
     }
     free(lines);
-    for (size_t i = 0; i < doc->count; i++)
+    for (size_t i = 0; i < doc->count; i++) {
         examine_image(doc, &doc->patients[i]);
+        examine_devices(doc, &doc->patients[i]);
+    }
     DIR *dir = opendir(doc->images_dir);
     struct dirent *entry;
     int result = 0;

@@ -386,3 +386,37 @@ no_ports()
     no_ports
     ip link delete "$bridge"
 }
+
+# behind COMMAND ...: QMP commands to web1's QEMU, past the daemon.
+behind()
+{
+    local socket
+    socket=$(find "$place" -name qmp.sock)
+    { printf '{"execute":"qmp_capabilities"}\n'; printf '%s\n' "$@"; } |
+        socat -t 5 - "UNIX:$socket" >"$place/behind.out"
+    ! grep -q '"error"' "$place/behind.out"
+}
+
+found()
+{
+    reeve doctor | grep -qF -- "$1"
+}
+
+@test "doctor tells where a guest's devices are not those of its config" {
+    truncate -s 1M "$place/b.img"
+    make_config web1 "disk = ['$place/b.img,raw,xvdb,w']" "vif = ['mac=00:16:3e:00:00:07']"
+    run_guest web1 managed
+    reeve doctor
+    behind '{"execute":"blockdev-add","arguments":{"driver":"null-co","node-name":"x","size":1048576}}' \
+        '{"execute":"device_add","arguments":{"driver":"virtio-blk-pci","id":"intruder","drive":"x"}}' \
+        '{"execute":"device_del","arguments":{"id":"nic-00163e000007"}}'
+    wait_for 60 found 'web1 lacks the network interface 00:16:3e:00:00:07 of its config; shutdown and start'
+    run reeve doctor
+    [ "$status" -eq 1 ]
+    found 'web1 has a disk intruder that is not in its config; shutdown and start'
+    # What waits for the next boot is no drift.
+    reeve destroy web1
+    reeve start web1
+    reeve config set web1 --next-boot vif=[]
+    reeve doctor
+}

@@ -14,8 +14,16 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "conf/tree.h"
 
-enum { SMALL_BYTES = 120 * 1024, TIMES = 4, LIMIT = 10, FLOOR_US = 2 * 1000, TRIES = 3 };
+enum {
+    SMALL_BYTES = 120 * 1024,
+    QUARTER_BYTES = 256 * 1024,
+    TIMES = 4,
+    LIMIT = 10,
+    FLOOR_US = 2 * 1000,
+    TRIES = 3
+};
 
 /* head, then `part` with a number in it until the text is long enough, then tail. */
 static const struct shape {
@@ -38,6 +46,8 @@ static const struct shape {
     {"words of Python",            "",              "import os%zu\n",                 ""   },
     {"a long CPUID",               "cpuid = 'host", ",tm=%zu",                        "'\n"},
     {"a range list",               "cpus = '0",     ",%zu",                           "'\n"},
+    {"lists in lists",             "vnuma = [",     "[['a%zu'],['b',['c']]],",        "]\n"},
+    {"disks with much in them",    "disk = [",      "'vdev=xvda,a,b,c=%zu',",         "]\n"},
 };
 
 static char *text_of(const struct shape *shape, size_t bytes)
@@ -83,30 +93,57 @@ static int64_t time_of(const char *text)
     return cpu_us() - began;
 }
 
-static int64_t best_of(const char *text)
+/* The grammar alone, which has no bound of its own. */
+static int64_t grammar_time_of(const char *text)
+{
+    struct conf_warnings warnings = {0};
+    struct tree tree = {0};
+    struct err e;
+    int64_t began = cpu_us();
+
+    bool good = tree_parse(&tree, "x.cfg", text, strlen(text), &e) == 0 &&
+                tree_fold(&tree, &warnings, &e) == 0;
+    (void)good; /* some shapes are wrong on purpose */
+    tree_finish(&tree);
+    conf_warnings_finish(&warnings);
+    return cpu_us() - began;
+}
+
+static int64_t best_of(int64_t (*time)(const char *text), const char *text)
 {
     int64_t best = INT64_MAX;
 
     for (int i = 0; i < TRIES; i++) {
-        int64_t took = time_of(text);
+        int64_t took = time(text);
         best = took < best ? took : best;
     }
     return best;
 }
 
-static void test_time_grows_with_size(void **state)
+static void compare(int64_t (*time)(const char *text), size_t bytes)
 {
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
-        AUTO_FREE char *small = text_of(&shapes[i], SMALL_BYTES);
-        AUTO_FREE char *large = text_of(&shapes[i], SMALL_BYTES * TIMES);
-        int64_t one = best_of(small), four = best_of(large);
+        AUTO_FREE char *small = text_of(&shapes[i], bytes);
+        AUTO_FREE char *large = text_of(&shapes[i], bytes * TIMES);
+        int64_t one = best_of(time, small), four = best_of(time, large);
         /* Below the floor nothing can be said, and nothing need be. */
         if (four > FLOOR_US && four > LIMIT * one)
             fail_msg("%s: %zu bytes take %lld us, %zu bytes %lld us", shapes[i].what, strlen(small),
                      (long long)one, strlen(large), (long long)four);
         print_message("%s: %lld us, %lld us\n", shapes[i].what, (long long)one, (long long)four);
     }
+}
+
+static void test_time_grows_with_size(void **state)
+{
+    (void)state;
+    compare(time_of, SMALL_BYTES);
+}
+
+static void test_grammar_reads_a_megabyte_in_four_times_a_quarter(void **state)
+{
+    (void)state;
+    compare(grammar_time_of, QUARTER_BYTES);
 }
 
 static void test_a_megabyte_is_refused_at_once(void **state)
@@ -127,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_time_grows_with_size),
+        cmocka_unit_test(test_grammar_reads_a_megabyte_in_four_times_a_quarter),
         cmocka_unit_test(test_a_megabyte_is_refused_at_once),
     };
 

@@ -15,11 +15,13 @@
 enum { SMALL_MAX = 4096 };
 
 /* The name of a device in its path in QEMU's tree ("/machine/peripheral/vda/virtio-backend"), or
- * by itself. */
+ * by itself; "device[0]" for one without a name, which is none of reeve's. */
 static bool device_of(const char *path, char *ret, size_t size)
 {
-    static const char lead[] = "/machine/peripheral/";
-    const char *at = str_starts(path, lead) ? path + strlen(lead) : path;
+    static const char lead[] = "/machine/peripheral/", anonymous[] = "/machine/peripheral-anon/";
+    const char *at = str_starts(path, lead)        ? path + strlen(lead)
+                     : str_starts(path, anonymous) ? path + strlen(anonymous)
+                                                   : path;
     size_t len = strcspn(at, "/");
 
     if (len == 0 || len >= size)
