@@ -90,7 +90,7 @@ static int child_descriptors(const struct proc_spec *spec, int *moved, int *repo
 
 static int child_rights(const struct proc_spec *spec)
 {
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    if (!spec->gains_rights && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
     if (!spec->drop_rights)
         return 0;

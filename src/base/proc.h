@@ -20,7 +20,8 @@ struct proc_spec {
     char *const *argv;         /* argv[0] is an absolute path */
     const struct proc_fd *fds; /* besides these the child has /dev/null as 0, 1 and 2 */
     size_t fd_count;
-    bool drop_rights; /* become uid and gid, no supplementary groups but `groups` */
+    bool gains_rights; /* by its file: without no_new_privs */
+    bool drop_rights;  /* become uid and gid, no supplementary groups but `groups` */
     uid_t uid;
     gid_t gid;
     const gid_t *groups;

@@ -420,3 +420,14 @@ found()
     reeve config set web1 --next-boot vif=[]
     reeve doctor
 }
+
+@test "a plain user's reeved gets a port of a bridge by qemu-bridge-helper, where bridge.conf allows it" {
+    local made=
+    [ "$(id -u)" -eq 0 ] # who else could make a bridge
+    make_config web1
+    [ -d /etc/qemu ] || made=yes
+    mkdir -p /etc/qemu # for the namespace to mount on
+    run unshare -mn "$BATS_TEST_DIRNAME/bridge-helper" "$place" "$REEVE_BUILD_DIR"
+    [ -z "$made" ] || rmdir /etc/qemu
+    [ "$status" -eq 0 ] && [ "${lines[-1]}" = passed ]
+}

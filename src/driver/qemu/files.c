@@ -308,7 +308,7 @@ static int open_taps(struct launch *l, bool check, struct files *files, struct e
         int fd = -1;
         if (!nic->conf->bridge)
             continue;
-        if (tap_check(nic->conf->bridge, e) < 0)
+        if (tap_check(nic->conf->bridge, nic->conf->ifname, e) < 0)
             return set_key(e, "vif");
         if (check)
             continue;

@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "driver/qemu/bridge_helper.h"
 
 /* Root in a container may lack it, and another user may have been given it alone. */
 static bool may_make_interfaces(void)
@@ -29,13 +30,22 @@ static bool may_make_interfaces(void)
            (data[0].effective & (1U << CAP_NET_ADMIN)) != 0;
 }
 
-int tap_check(const char *bridge, struct err *e)
+int tap_check(const char *bridge, const char *ifname, struct err *e)
 {
-    if (!may_make_interfaces())
+    bool may = may_make_interfaces();
+
+    if (!may && !bridge_helper_path())
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "vif: bridge=%s needs a reeved that is root, or has the capability "
+            "CAP_NET_ADMIN, or QEMU's qemu-bridge-helper set-user-ID root with \"allow %s\" "
+            "in /etc/qemu/bridge.conf; without bridge= the guest has the user network",
+            bridge, bridge);
+    if (!may && ifname)
         return err_set(e, ERR_UNSUPPORTED,
-                       "vif: bridge=%s needs a reeved that is root, or has the capability "
-                       "CAP_NET_ADMIN; without bridge= the guest has the user network",
-                       bridge);
+                       "vif: vifname=%s needs a reeved that is root or has the capability "
+                       "CAP_NET_ADMIN: qemu-bridge-helper names its ports itself",
+                       ifname);
     AUTO_FREE char *path = x_asprintf("/sys/class/net/%s/bridge", bridge);
     if (!strchr(bridge, '/') && strlen(bridge) < IFNAMSIZ && access(path, F_OK) == 0)
         return 0;
@@ -83,6 +93,8 @@ static int join(const char *bridge, const char *tap, const char *mac)
 
 int tap_open(const char *bridge, const char *ifname, const char *mac, int *ret_fd, struct err *e)
 {
+    if (!may_make_interfaces() && bridge_helper_path())
+        return bridge_helper_open(bridge_helper_path(), bridge, ret_fd, e);
     AUTO_CLOSE int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 
