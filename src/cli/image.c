@@ -201,11 +201,6 @@ static int call(struct command *cmd, const char *name, json_t *args, bool to_std
     return print_out(&text, e);
 }
 
-static int set_level(const struct command *cmd, json_t *args, struct err *e)
-{
-    return run_set_level(&cmd->options, args, e);
-}
-
 static int info_or_verify(struct command *cmd, const char *name, struct err *e)
 {
     AUTO_JSON json_t *args = json_object();
@@ -230,13 +225,7 @@ static int export(struct command *cmd, struct err *e)
     const struct options *o = &cmd->options;
     AUTO_JSON json_t *args = json_object();
 
-    if (o->given[OPT_AS] && str_eq(o->value[OPT_AS], "xl"))
-        return err_set(e, ERR_UNSUPPORTED,
-                       "image export --as xl is for images of the Xen driver, which this reeve "
-                       "does not have");
-    if (o->given[OPT_AS] && !str_eq(o->value[OPT_AS], "reeve"))
-        return err_set(e, ERR_BAD_REQUEST, "--as takes reeve or xl");
-    if (set_source(args, o->operands[1], e) < 0 || set_level(cmd, args, e) < 0)
+    if (set_source(args, o->operands[1], e) < 0 || run_set_as(o, args, e) < 0)
         return -1;
     int to_stdout = set_out(cmd, args, o->operands[2], e);
     return to_stdout < 0 ? -1 : call(cmd, "image-export", args, to_stdout, e);
@@ -249,7 +238,7 @@ static int import(struct command *cmd, struct err *e)
 
     if (o->given[OPT_AS])
         return err_set(e, ERR_BAD_REQUEST, "--as is for image export");
-    if (set_file(args, o->operands[1], e) < 0 || set_level(cmd, args, e) < 0)
+    if (set_file(args, o->operands[1], e) < 0 || run_set_level(o, args, e) < 0)
         return -1;
     if (set_path(args, "out", o->operands[2], e) < 0)
         return -1;

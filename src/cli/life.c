@@ -68,6 +68,20 @@ int run_set_level(const struct options *o, json_t *args, struct err *e)
     return 0;
 }
 
+int run_set_as(const struct options *o, json_t *args, struct err *e)
+{
+    const char *as = o->given[OPT_AS] ? o->value[OPT_AS] : "reeve";
+
+    if (!str_eq(as, "reeve") && !str_eq(as, "xl"))
+        return err_set(e, ERR_BAD_REQUEST, "--as takes reeve or xl");
+    if (str_eq(as, "xl") && o->given[OPT_LEVEL])
+        return err_set(e, ERR_BAD_REQUEST,
+                       "--level is not for --as xl: what xl restores is not packed");
+    if (o->given[OPT_AS])
+        json_set_string(args, "as", as);
+    return run_set_level(o, args, e);
+}
+
 /* The operands from the second on are key=value words. */
 static int set_overrides(json_t *args, const struct options *o, struct err *e)
 {
@@ -229,12 +243,7 @@ int run_save(struct command *cmd, struct err *e)
 
     if (!args)
         return -1;
-    if (o->given[OPT_AS] && !str_eq(o->value[OPT_AS], "reeve")) {
-        if (str_eq(o->value[OPT_AS], "xl"))
-            return err_set(e, ERR_UNSUPPORTED, "save --as xl comes with a later version");
-        return err_set(e, ERR_BAD_REQUEST, "--as takes reeve or xl");
-    }
-    if (set_path(args, "file", o->operands[1], e) < 0 || run_set_level(o, args, e) < 0)
+    if (set_path(args, "file", o->operands[1], e) < 0 || run_set_as(o, args, e) < 0)
         return -1;
     json_set_string(args, "domain", o->operands[0]);
     return run_one(cmd, o->operands[0], TAKE(args), e);

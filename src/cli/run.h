@@ -15,6 +15,8 @@ verb_run run_restore;
 
 /* --level as "level" in args, when it is given. ERR_BAD_REQUEST. */
 int run_set_level(const struct options *o, json_t *args, struct err *e) MUST_CHECK;
+/* The same, and --as as "as". */
+int run_set_as(const struct options *o, json_t *args, struct err *e) MUST_CHECK;
 
 verb_run run_image; /* image.c */
 

@@ -214,6 +214,15 @@ struct driver {
     int (*platform)(struct driver_handle *h, const struct domain_ref *ref, char **ret,
                     struct err *e);
 
+    /* For drivers whose guests xl can run: the domain as xl keeps it in its save files, JSON of
+     * libxl; owned by the caller. `save` writes the stream that such a file has. Errors as of
+     * `check`. */
+    int (*to_xl)(struct driver_handle *h, const struct create_args *args, char **ret_json,
+                 struct err *e);
+    /* The reverse, as text of a config; owned by the caller. ERR_DAMAGED; ERR_UNSUPPORTED: it has
+     * what a config cannot say. */
+    int (*from_xl)(struct driver_handle *h, const char *json, char **ret_config, struct err *e);
+
     /* Asks the guest to power off and waits until it has (OBS_SHUTDOWN). ERR_TIMED_OUT: the
      * guest runs on. */
     int (*shutdown)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,

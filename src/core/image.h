@@ -16,6 +16,10 @@
 #include "base/ident.h"
 #include "core/op.h"
 
+struct create_args; /* core/driver.h */
+struct driver;
+struct driver_handle;
+
 /* A disk as it was when the guest stopped. */
 struct image_disk {
     char *path; /* owned; absolute */
@@ -53,6 +57,8 @@ struct image_header {
     int64_t saved_at_ms;
     uint64_t memory_kib;
     bool was_paused;
+    bool xl; /* a save file of xl: there are no disks, no MACs beside the config, no checksums */
+    char *libxl_json; /* xl: the config where that is libxl's; config is NULL, then */
     struct image_disk *disks;
     size_t disk_count;
     struct image_memory_file memory_file; /* from the index, as the disks are */
@@ -73,6 +79,10 @@ const char *image_writer_temporary(const struct image_writer *w);
 /* Writes the header; once, first. */
 int image_writer_header(struct image_writer *w, const struct image_header *h,
                         struct err *e) MUST_CHECK;
+/* Instead of the header: the file is to be `len` bytes of head, the stream as it comes, and
+ * nothing else; the rest of the calls are the same, but disks, level and memory are not kept. */
+int image_writer_plain(struct image_writer *w, const void *head, size_t len,
+                       struct err *e) MUST_CHECK;
 /* Writes one part of the stream, or of the memory, as a chunk; what image_writer_stream and
  * image_writer_memory do for all. In any order and from several threads; `len` is at most 1 MiB. */
 int image_writer_chunk(struct image_writer *w, bool memory, uint64_t position, const void *bytes,
@@ -110,11 +120,15 @@ struct image_reader;
 
 /* Opens path with the user's rights, reads header and trailer, checks lengths and end mark. Sets
  * ERR_NO_SUCH_IMAGE, ERR_DAMAGED (says in what way), ERR_UNSUPPORTED (another format version or
- * kind of chunk), ERR_FAILED. The header's disks are those of the index. */
+ * kind of chunk), ERR_FAILED. The header's disks are those of the index.
+ *
+ * A save file of xl is read too (core/xl_file.h): its records are all looked at; uuid "" where its
+ * config has none, the time is that of the file. */
 int image_reader_open(const char *path, const struct fs_user *user, struct image_reader **ret,
                       struct err *e) MUST_CHECK;
 const struct image_header *image_reader_header(const struct image_reader *r); /* borrowed */
 uint64_t image_reader_size(const struct image_reader *r);
+uint64_t image_reader_stream_bytes(const struct image_reader *r);
 /* Checks every chunk and the whole; does not change the place of image_reader_stream. */
 int image_reader_verify(struct image_reader *r, const struct op *op, struct err *e) MUST_CHECK;
 /* Writes the stream to fd, each chunk after its checksum was compared. ERR_DAMAGED at the first
@@ -137,13 +151,34 @@ typedef int image_chunk_fn(void *arg, bool memory, uint64_t position, const void
 int image_reader_each(struct image_reader *r, image_chunk_fn *fn, void *arg, const struct op *op,
                       struct err *e) MUST_CHECK;
 
-/* image_copy.c: writes the image `from` anew as `to`, packed at `level`, each side with the rights
+/* image_xl.c: sees to it that the header has a config, where it has libxl's. ERR_UNSUPPORTED: the
+ * driver does not know libxl's, or there is in it what a config cannot say. Blocks. */
+int image_reader_translate(struct image_reader *r, const struct driver *driver,
+                           struct driver_handle *handle, struct err *e) MUST_CHECK;
+/* Writes what stands before the stream in a save file of xl, for the domain of args; instead of
+ * image_writer_header. ERR_UNSUPPORTED: the driver does not make what xl can load. Blocks. */
+int image_writer_xl(struct image_writer *w, const struct create_args *args,
+                    const struct driver *driver, struct driver_handle *handle,
+                    struct err *e) MUST_CHECK;
+
+/* The same for the domain that an image is of. */
+int image_writer_xl_of(struct image_writer *w, const struct image_header *h,
+                       const struct driver *driver, struct driver_handle *handle,
+                       struct err *e) MUST_CHECK;
+
+/* image_copy.c: writes the image `from` (or xl's save file) anew as `to`, each side with the rights
  * of the user (NULL: our own). A memory file that `from` is bound to is copied into the image. All
- * is verified on the way. Errors as of the reader and the writer; ERR_BUSY when the memory file
- * changed meanwhile. */
+ * is verified on the way. Errors as of the reader and the writer, and of the translations; ERR_BUSY
+ * when the memory file changed meanwhile. */
+struct image_copy_how {
+    int level;                   /* of the image */
+    bool as_xl;                  /* a save file of xl is made, from an image */
+    const struct driver *driver; /* who translates */
+    struct driver_handle *handle;
+};
 int image_copy(const char *from, const struct fs_user *from_user, const char *to,
-               const struct fs_user *to_user, int level, const struct op *op, uint64_t *ret_size,
-               struct err *e) MUST_CHECK;
+               const struct fs_user *to_user, const struct image_copy_how *how, const struct op *op,
+               uint64_t *ret_size, struct err *e) MUST_CHECK;
 
 /* Fills *d for a path; with the rights of the calling thread. */
 int image_disk_look(const char *path, bool read_only, struct image_disk *d,

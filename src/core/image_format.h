@@ -165,6 +165,15 @@ static inline bool image_is_zero(const unsigned char *bytes, size_t len)
     return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
 }
 
+/* image_xl.c: fills h from a save file of xl, and says where its stream is. Errors as of
+ * xl_file_read, with path in them, and ERR_BAD_CONFIG. */
+int image_xl_read(int fd, const char *path, struct image_header *h, uint64_t *ret_offset,
+                  uint64_t *ret_bytes, struct err *e) MUST_CHECK;
+
+/* image_read.c: for image_xl.c. */
+struct image_header *image_reader_own_header(struct image_reader *r);
+const char *image_reader_path(const struct image_reader *r);
+
 /* image_write.c: -1 once op is cancelled or past its deadline, also where there is nothing to
  * wait for. */
 int image_pace(const struct op *op, const char *phase, struct err *e) MUST_CHECK;

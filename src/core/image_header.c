@@ -51,6 +51,7 @@ void image_header_finish(struct image_header *h)
 {
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(*text_of(h, i));
+    free(h->libxl_json);
     free_disks(h->disks, h->disk_count);
     *h = (struct image_header){0};
 }
@@ -308,12 +309,13 @@ json_t *image_header_json(const struct image_header *h, uint64_t size_bytes)
 {
     json_t *json = json_object();
 
-    json_set_string(json, "uuid", h->uuid);
+    json_set_string(json, "format", h->xl ? "xl" : "reeve");
+    json_set_string(json, "uuid", h->uuid[0] ? h->uuid : NULL);
     json_set_string(json, "name", h->name);
     json_set_int(json, "size", (int64_t)size_bytes);
     json_set_int(json, "memory_kib", (int64_t)h->memory_kib);
     json_set_time(json, "saved_at", h->saved_at_ms);
-    json_set_string(json, "state", h->was_paused ? "paused" : "running");
+    json_set_string(json, "state", h->xl ? NULL : h->was_paused ? "paused" : "running");
     json_set_string(json, "driver", h->driver);
     json_set_string(json, "driver_version", h->driver_version);
     json_set_string(json, "platform", h->platform);

@@ -13,11 +13,13 @@
 #include "base/mem.h"
 #include "core/image_crew.h"
 #include "core/image_format.h"
+#include "core/xl_file.h"
 
 struct image_reader {
     char *path; /* owned */
     int fd;
     uint64_t size;
+    uint64_t plain_offset;  /* of the stream where that is no chunks but plain (xl); else 0 */
     uint64_t chunks_offset; /* where the first chunk begins */
     uint64_t index_offset;
     uint64_t stream_bytes;
@@ -292,6 +294,18 @@ static int read_all_but_chunks(struct image_reader *r, struct err *e)
     return 0;
 }
 
+/* Whatever it is that is a save image. */
+static int read_head(struct image_reader *r, struct err *e)
+{
+    char magic[XL_FILE_MAGIC_LEN];
+
+    if (r->size >= sizeof magic && read_at(r, 0, magic, sizeof magic, e) < 0)
+        return -1;
+    if (r->size >= sizeof magic && xl_file_is(magic, sizeof magic))
+        return image_xl_read(r->fd, r->path, &r->header, &r->plain_offset, &r->stream_bytes, e);
+    return read_all_but_chunks(r, e);
+}
+
 int image_reader_open(const char *path, const struct fs_user *user, struct image_reader **ret,
                       struct err *e)
 {
@@ -305,7 +319,7 @@ int image_reader_open(const char *path, const struct fs_user *user, struct image
         result = open_file(r, e);
         fs_as_end();
     }
-    if (result < 0 || read_all_but_chunks(r, e) < 0) {
+    if (result < 0 || read_head(r, e) < 0) {
         image_reader_free(r);
         return -1;
     }
@@ -321,6 +335,21 @@ const struct image_header *image_reader_header(const struct image_reader *r)
 uint64_t image_reader_size(const struct image_reader *r)
 {
     return r->size;
+}
+
+uint64_t image_reader_stream_bytes(const struct image_reader *r)
+{
+    return r->stream_bytes;
+}
+
+struct image_header *image_reader_own_header(struct image_reader *r)
+{
+    return &r->header;
+}
+
+const char *image_reader_path(const struct image_reader *r)
+{
+    return r->path;
 }
 
 uint64_t image_reader_memory_bytes(const struct image_reader *r)
@@ -484,14 +513,37 @@ static void unpack_chunks(void *arg, struct image_crew *crew)
     free(mine.raw);
 }
 
+/* A stream that is not in chunks, part by part, on this thread alone; fd -1, fn NULL: nobody gets
+ * it. */
+static int each_part(const struct image_reader *r, int fd, image_chunk_fn *fn, void *arg,
+                     const struct op *op, struct err *e)
+{
+    AUTO_FREE unsigned char *part = x_malloc(IMAGE_RAW);
+
+    for (uint64_t at = 0; at < r->stream_bytes;) {
+        uint64_t left = r->stream_bytes - at;
+        size_t len = left < IMAGE_RAW ? (size_t)left : IMAGE_RAW;
+        if (image_pace(op, "reading the image", e) < 0 ||
+            read_at(r, r->plain_offset + at, part, len, e) < 0 ||
+            (fn && fn(arg, false, at, part, len, e) < 0) ||
+            (fd >= 0 && write_out(r, fd, part, len, op, e) < 0))
+            return -1;
+        at += len;
+        op_progress(op, at, r->stream_bytes);
+    }
+    return 0;
+}
+
 int image_reader_each(struct image_reader *r, image_chunk_fn *fn, void *arg, const struct op *op,
                       struct err *e)
 {
     struct unpacking u = {.r = r, .op = op, .fd = -1, .fn = fn, .arg = arg, .end = r->chunk_count};
 
+    posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    if (r->plain_offset > 0)
+        return each_part(r, -1, fn, arg, op, e);
     for (uint32_t i = 0; i < r->chunk_count; i++)
         u.total_bytes += entry_at(r, i).raw;
-    posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return image_crew_run(unpack_chunks, &u, u.end, e);
 }
 
@@ -509,7 +561,8 @@ int image_reader_stream(struct image_reader *r, int fd, const struct op *op, str
     /* A blocking write of a whole chunk into a pipe could not be cancelled. */
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot hand on the guest's state from %s", r->path);
-    int result = image_crew_run(unpack_chunks, &u, u.end - u.next, e);
+    int result = r->plain_offset > 0 ? each_part(r, fd, NULL, NULL, op, e)
+                                     : image_crew_run(unpack_chunks, &u, u.end - u.next, e);
     (void)fcntl(fd, F_SETFL, flags);
     return result;
 }

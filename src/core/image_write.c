@@ -37,6 +37,7 @@ struct image_writer {
     int fd; /* of the temporary file */
     struct fs_user user;
     uint64_t need_bytes;
+    uint64_t plain_offset; /* of the stream where that is no chunks but plain; else 0 */
     int level;
     pthread_mutex_t lock;  /* for what follows, while chunks are put */
     uint64_t offset;       /* bytes in the file */
@@ -241,6 +242,16 @@ int image_writer_header(struct image_writer *w, const struct image_header *h, st
     if (append_summed(w, preamble, sizeof preamble, e) < 0 ||
         append_summed(w, json.data, json.len, e) < 0)
         return -1;
+    w->step = HAS_HEADER;
+    return 0;
+}
+
+int image_writer_plain(struct image_writer *w, const void *head, size_t len, struct err *e)
+{
+    assert(w->step == OPENED && len > 0);
+    if (append(w, head, len, e) < 0)
+        return -1;
+    w->plain_offset = len;
     w->step = HAS_HEADER;
     return 0;
 }
@@ -465,9 +476,25 @@ static void pack_chunks(void *arg, struct image_crew *crew)
     packer_free(&packer);
 }
 
+/* One part of a stream that is not in chunks, to its place. */
+static int put_part(struct image_writer *w, uint64_t position, const void *bytes, size_t len,
+                    struct err *e)
+{
+    if (fs_write_at(w->fd, bytes, len, w->plain_offset + position, w->temporary, e) < 0)
+        return failed(w, e);
+    write_back(w, w->plain_offset + position, w->plain_offset + position + len);
+    pthread_mutex_lock(&w->lock);
+    if (position + len > w->stream_bytes)
+        w->stream_bytes = position + len;
+    pthread_mutex_unlock(&w->lock);
+    return 0;
+}
+
 int image_writer_chunk(struct image_writer *w, bool memory, uint64_t position, const void *bytes,
                        size_t len, struct err *e)
 {
+    if (w->plain_offset > 0)
+        return put_part(w, position, bytes, len, e);
     struct packer packer = packer_new(w, len);
     const struct taken t = {.position = position, .len = len};
 
@@ -481,6 +508,8 @@ void image_writer_chunks_end(struct image_writer *w, uint64_t memory_bytes)
 {
     assert(w->step == HAS_HEADER);
     w->memory_bytes = memory_bytes;
+    if (w->plain_offset > 0)
+        w->offset = w->plain_offset + w->stream_bytes;
     w->step = HAS_STREAM;
 }
 
@@ -490,6 +519,23 @@ static int pack_section(struct packing *p, struct err *e)
     int result = image_crew_run(pack_chunks, p, UINT64_MAX, e);
     pthread_mutex_destroy(&p->taking);
     return result;
+}
+
+/* A stream that is not put into chunks. */
+static int copy_stream(struct packing *p, struct err *e)
+{
+    AUTO_FREE unsigned char *part = x_malloc(IMAGE_RAW);
+    struct image_writer *w = p->w;
+    struct taken t;
+
+    do {
+        if (take_stream(p, part, &t, e) < 0 || put_part(w, t.position, part, t.len, e) < 0)
+            return -1;
+        uint64_t total = w->need_bytes > w->stream_bytes ? w->need_bytes : w->stream_bytes;
+        op_progress(p->op, w->stream_bytes, w->need_bytes ? total : 0);
+    } while (t.len > 0);
+    image_writer_chunks_end(w, 0);
+    return 0;
 }
 
 void image_writer_level(struct image_writer *w, int level)
@@ -503,6 +549,8 @@ int image_writer_stream(struct image_writer *w, int stream_fd, const struct op *
     struct packing p = {.w = w, .op = op, .section = IMAGE_STREAM, .fd = stream_fd};
 
     assert(w->step == HAS_HEADER);
+    if (w->plain_offset > 0)
+        return copy_stream(&p, e);
     if (pack_section(&p, e) < 0)
         return -1;
     w->step = HAS_STREAM;
@@ -595,7 +643,7 @@ int image_writer_finish(struct image_writer *w, uint64_t *ret_size, struct err *
     uint64_t index_offset = w->offset;
 
     assert(w->step == HAS_STREAM);
-    if (append_index(w, e) < 0 || append_trailer(w, index_offset, e) < 0)
+    if (w->plain_offset == 0 && (append_index(w, e) < 0 || append_trailer(w, index_offset, e) < 0))
         return -1;
     if (ftruncate(w->fd, (off_t)w->offset) < 0) {
         err_errno(e, ERR_FAILED, errno, "cannot trim %s", w->temporary);

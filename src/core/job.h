@@ -20,6 +20,7 @@ struct job_args {
     bool replace;
     bool destroy;
     bool checkpoint;
+    bool as_xl;   /* save: a save file of xl */
     int level;    /* save, suspend: as of image_writer_level */
     char *file;   /* save, restore: absolute path */
     char *config; /* new --replace: with directory and macs; restore: with its overrides; rename,

@@ -168,6 +168,16 @@ static int write_header(struct job *j, struct image_writer *w, struct err *e)
     return result;
 }
 
+/* What a save file of xl has there. */
+static int write_xl_header(struct job *j, struct image_writer *w, struct err *e)
+{
+    AUTO_FREE char **macs = NULL;
+    struct create_args args =
+        steps_create_args(j, record_live_directory(j->r), record_live_macs(j->r), &macs);
+
+    return image_writer_xl(w, &args, j->engine->driver, j->engine->handle, e);
+}
+
 static int go_on_in_place(struct job *j, struct err *e)
 {
     struct op op = op_within(UNDO_MS);
@@ -252,7 +262,7 @@ static int write_rest(struct job *j, struct image_writer *w, const struct saved 
         result = op_check(&j->op, e);
     if (result == 0)
         result = fault_point("save.stopped", e);
-    if (result == 0)
+    if (result == 0 && !j->args.as_xl)
         result = look_at_disks(j, &disks, &count, e);
     if (result == 0)
         result = image_writer_disks(w, disks, count, e);
@@ -290,7 +300,8 @@ static int write_image(struct job *j, struct image_writer *w, bool in_place, uin
     struct saved saved;
     int fd;
 
-    if (write_header(j, w, e) < 0 || pump_start(&pump, &fd, e) < 0)
+    if ((j->args.as_xl ? write_xl_header(j, w, e) : write_header(j, w, e)) < 0 ||
+        pump_start(&pump, &fd, e) < 0)
         return -1;
     job_phase(j, "saving");
     int done = save_state(j, fd, &saved, e);
@@ -435,6 +446,11 @@ static int save_and_let_go(struct job *j, const char *path, const struct fs_user
 
 int saving_save(struct job *j, struct err *e)
 {
+    if (j->args.as_xl && !j->engine->driver->to_xl)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "cannot save %s as xl does: that is for guests on Xen, and this daemon's "
+                       "driver is %s",
+                       j->r->name, j->engine->driver->name);
     /* A temporary file in a folder of the user's is removed after a crash only if it is on record
      * before it is made. (The daemon's own folder is swept.) */
     if (job_commit(j, "opening", j->args.file, e) < 0)
@@ -443,7 +459,8 @@ int saving_save(struct job *j, struct err *e)
         return -1;
     const char *name = j->r->name, *file = j->args.file;
     if (!j->args.checkpoint)
-        j->message = x_asprintf("saved %s to %s (restore brings it back)", name, file);
+        j->message = x_asprintf("saved %s to %s (%srestore brings it back)", name, file,
+                                j->args.as_xl ? "xl restore or reeve " : "");
     else if (j->obs.state == OBS_PAUSED)
         j->message = x_asprintf("saved %s to %s; it stays paused", name, file);
     else
@@ -478,7 +495,14 @@ static int check_image(struct job *j, const struct image_header *h, const char *
                        "cannot load %s: it was saved by the %s driver, this "
                        "daemon runs the %s driver",
                        path, h->driver, driver);
-    if (!str_eq(h->uuid, j->r->uuid))
+    /* Where there is no uuid in it (xl's older files) it can be a new domain alone, and such a one
+     * is not managed. */
+    if (!h->uuid[0] && j->r->managed)
+        return err_set(e, ERR_WRONG_STATE,
+                       "cannot load %s: it does not say by a uuid that it is of %s; with another "
+                       "name (name=...) it can be restored",
+                       path, j->r->name);
+    if (h->uuid[0] && !str_eq(h->uuid, j->r->uuid))
         return err_set(e, ERR_WRONG_STATE,
                        "cannot load %s: it is of the domain with uuid %s, not "
                        "%s",
@@ -544,7 +568,8 @@ static int load_into(struct job *j, struct image_reader *reader, int memory_fd, 
                                         .apart = apart || h->memory_file.bound,
                                         .fill = apart ? fill_memory : NULL,
                                         .arg = reader};
-    struct create_args args = steps_create_args(j, h->directory, h->macs, &macs);
+    struct create_args args =
+        steps_create_args(j, h->directory ? h->directory : "/", h->macs ? h->macs : "", &macs);
     args.platform = h->platform;
     args.memory = memory.apart || memory_fd >= 0 ? &memory : NULL;
     if (driver->check(j->engine->handle, &args, e) < 0 || pump_start(&pump, &fd, e) < 0)
@@ -723,7 +748,9 @@ int saving_restore(struct job *j, struct err *e)
 
     if (image_reader_open(j->args.file, &j->args.user, &reader, e) < 0)
         return -1;
-    int result = restore_from(j, reader, e);
+    int result = image_reader_translate(reader, j->engine->driver, j->engine->handle, e);
+    if (result == 0)
+        result = restore_from(j, reader, e);
     image_reader_free(reader);
     if (result == 0)
         j->message = x_asprintf("restored %s from %s", j->r->name, j->args.file);

@@ -67,6 +67,7 @@ static const struct {
     {"event",      ARG_STRING },
     {"out",        ARG_STRING },
     {"level",      ARG_ANY    },
+    {"as",         ARG_STRING },
 };
 
 #define LIFE "!domain", "wait", "progress"
@@ -96,7 +97,7 @@ static const struct call calls[] = {
     {"console",        ROLE_OPERATOR, call_console,        {"!domain"}                                     },
     {"cancel",         ROLE_OPERATOR, call_cancel,         {"!job"}                                        },
     {"adopt",          ROLE_OPERATOR, call_adopt,          {"domain", "all", "wait", "progress", "dry_run"}},
-    {"save",           ROLE_ADMIN,    call_life,           {LIFE, "!/file", "checkpoint", "level"}         },
+    {"save",           ROLE_ADMIN,    call_life,           {LIFE, "!/file", "checkpoint", "level", "as"}   },
     {"restore",
      ROLE_ADMIN,                      call_restore,
      {"!/file", "overrides", "paused", "force", "wait", "progress"}                                        },
@@ -135,7 +136,7 @@ static const struct call calls[] = {
     {"image-verify",   ROLE_ADMIN,    call_image_verify,   {"!/file", "progress"}                          },
     {"image-export",
      ROLE_ADMIN,                      call_image_export,
-     {"domain", "/file", "!/out", "level", "progress"}                                                     },
+     {"domain", "/file", "!/out", "level", "as", "progress"}                                               },
     {"image-import",   ROLE_ADMIN,    call_image_import,   {"!/file", "!/out", "level", "progress"}        },
     {"doctor",         ROLE_ADMIN,    call_doctor,         {"repair"}                                      },
 };

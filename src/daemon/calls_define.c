@@ -176,6 +176,8 @@ static void define_fresh(struct define *def)
     rec->managed = def->verb == VERB_NEW;
     rec->macs = all_macs(def);
     rec->config = TAKE(def->text);
+    if (def->verb == VERB_RESTORE)
+        def->args.config = x_strdup(rec->config); /* the image's, with the overrides */
     rec->directory = TAKE(def->directory);
     rec->user = def->user;
     rec->wanted = ST_HALTED;
@@ -286,9 +288,15 @@ static void read_image_on_worker(uv_work_t *work)
     struct define *def = work->data;
     struct image_reader *reader = NULL;
 
+    const struct engine *g = &def->daemon->engine;
+
     def->result = image_reader_open(def->file, &def->user, &reader, &def->err);
-    if (def->result < 0)
+    if (def->result == 0)
+        def->result = image_reader_translate(reader, g->driver, g->handle, &def->err);
+    if (def->result < 0) {
+        image_reader_free(reader);
         return;
+    }
     const struct image_header *h = image_reader_header(reader);
     def->text = x_strdup(h->config);
     def->directory = x_strdup(h->directory);

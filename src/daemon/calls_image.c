@@ -32,7 +32,7 @@ struct image_call {
     image_run *run;
     char *file; /* owned */
     char *out;  /* owned; NULL: nothing is written */
-    int level;
+    struct image_copy_how how;
     struct fs_user user; /* of the client */
     bool managed;        /* file is the daemon's own */
     struct op op;        /* cancelled when the client goes away or the daemon stops */
@@ -102,7 +102,12 @@ static int run_verify(struct image_call *c, struct err *e)
     if (result == 0)
         result = verify_memory_file(c, r, e);
     if (result == 0) {
-        AUTO_FREE char *message = x_asprintf("%s is whole", c->file);
+        bool xl = image_reader_header(r)->xl;
+        AUTO_FREE char *message =
+            x_asprintf(xl ? "%s has all of its records; xl's format has no checksums, so their "
+                            "bytes cannot be verified"
+                          : "%s is whole",
+                       c->file);
         json_object_set_new(c->answer, "image", file_json(r, c->file));
         json_set_string(c->answer, "message", message);
     }
@@ -114,12 +119,13 @@ static int run_copy(struct image_call *c, struct err *e)
 {
     uint64_t size;
 
-    if (image_copy(c->file, reads_as(c), c->out, &c->user, c->level, &c->op, &size, e) < 0)
+    if (image_copy(c->file, reads_as(c), c->out, &c->user, &c->how, &c->op, &size, e) < 0)
         return -1;
     struct image_reader *r = NULL;
     if (image_reader_open(c->out, &c->user, &r, e) < 0)
         return -1;
-    AUTO_FREE char *message = x_asprintf("wrote %s (reeve restore lets its guest go on)", c->out);
+    AUTO_FREE char *message = x_asprintf("wrote %s (%s restore lets its guest go on)", c->out,
+                                         c->how.as_xl ? "xl" : "reeve");
     json_object_set_new(c->answer, "image", file_json(r, c->out));
     json_set_string(c->answer, "message", message);
     image_reader_free(r);
@@ -235,6 +241,19 @@ int calls_level(const struct request *r, int *ret, struct err *e)
     return 0;
 }
 
+int calls_as(const struct request *r, bool *ret_xl, struct err *e)
+{
+    const char *as = json_get_string(r->args, "as", "reeve");
+
+    *ret_xl = str_eq(as, "xl");
+    if (!*ret_xl && !str_eq(as, "reeve"))
+        return err_set(e, ERR_BAD_REQUEST, "%s: \"as\" must be reeve or xl", r->name);
+    if (*ret_xl && json_object_get(r->args, "level"))
+        return err_set(e, ERR_BAD_REQUEST, "%s: xl's format is not packed, so it has no level",
+                       r->name);
+    return 0;
+}
+
 /* Each has a thread, memory for its chunks, and a disk that it shares with the guests. */
 static int check_room(struct daemon *d, const struct request *r, image_run *run, struct err *e)
 {
@@ -255,7 +274,9 @@ static void begin(struct daemon *d, struct request *r, char *file, bool managed,
     struct image_call *c = x_calloc(1, sizeof *c);
     struct err e;
 
-    if (check_room(d, r, run, &e) < 0 || calls_level(r, &c->level, &e) < 0) {
+    c->how = (struct image_copy_how){.driver = d->engine.driver, .handle = d->engine.handle};
+    if (check_room(d, r, run, &e) < 0 || calls_level(r, &c->how.level, &e) < 0 ||
+        calls_as(r, &c->how.as_xl, &e) < 0) {
         request_fail(r, &e, NULL);
         free(file);
         free(c);

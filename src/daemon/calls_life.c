@@ -21,6 +21,8 @@ static int take_args(struct request *r, struct job_args *args, struct err *e)
     args->user = *client_user(r->client);
     if (calls_level(r, &args->level, e) < 0)
         return -1;
+    if (calls_as(r, &args->as_xl, e) < 0)
+        return -1;
     args->file = x_strdup(file);
     return 0;
 }

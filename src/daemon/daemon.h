@@ -101,5 +101,7 @@ call_fn call_image_info, call_image_verify, call_image_export, call_image_import
 void calls_image_stop(struct daemon *d);
 /* The request's "level", IMAGE_LEVEL_DEFAULT when it has none. ERR_BAD_REQUEST. */
 int calls_level(const struct request *r, int *ret, struct err *e) MUST_CHECK;
+/* Whether its "as" is xl. ERR_BAD_REQUEST, also for a level with it. */
+int calls_as(const struct request *r, bool *ret_xl, struct err *e) MUST_CHECK;
 
 #endif

@@ -52,6 +52,8 @@ static const struct {
     MEMBER(save_live, "write its state while it runs, until little is left"),
     MEMBER(save_undo, "go on in place after a save"),
     MEMBER(platform, "what a restore must have alike"),
+    MEMBER(to_xl, "its config as xl's save files have it"),
+    MEMBER(from_xl, "the reverse"),
     MEMBER(shutdown, "ask it to power off"),
     MEMBER(reboot, "ask it to power off, boot it again"),
     MEMBER(reset, "the reset button"),

@@ -373,3 +373,13 @@ says()
         return 1
     fi
 }
+
+# le32 NUMBER: its four bytes.
+le32()
+{
+    local i
+    for i in 0 8 16 24; do
+        # shellcheck disable=SC2059 # an octal escape is the format
+        printf "\\$(printf %03o $((($1 >> i) & 255)))"
+    done
+}

@@ -103,6 +103,47 @@ size()
     refused 2 suspend web1 --level fast
 }
 
+# A save file of xl, made byte by byte; tests/xen/xl_files.bats has real ones.
+@test "of xl's files info and verify say what can be said; another driver than Xen's refuses the rest" {
+    local json='{"c_info":{"type":"pvh","name":"x1","uuid":"0a1b2c3d-1111-4222-8333-444455556666"},"b_info":{"target_memkb":65536}}'
+    {
+        printf 'Xen saved domain, xl format\n \0 \r\4\3\2\1\3\0\0\0\0\0\0\0'
+        le32 $((${#json} + 5))
+        le32 $((${#json} + 1))
+        printf '%s\0' "$json"
+        printf 'LibxlFmt\0\0\0\2\0\0\0\0\1\0\0\0\0\0\0\0'
+        printf '\377\377\377\377\377\377\377\377XENF\0\0\0\3\0\0\0\0\0\0\0\0'
+        printf '\2\0\0\0\14\0\0\0\4\0\0\0\21\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+    } >x1.xl
+    reeve image info x1.xl --format json >info.json
+    [ "$(jq -r '.image | .format, .name, .uuid, .platform, .memory_kib, .state' info.json | tr '\n' ' ')" = \
+        "xl x1 0a1b2c3d-1111-4222-8333-444455556666 xen 4.17 pvh 65536 null " ]
+    reeve image verify x1.xl | grep -q 'no checksums'
+    refused 9 restore x1.xl
+    says "this daemon's driver is null"
+    refused 9 image import x1.xl x1.reeve
+    [ ! -e x1.reeve ]
+    reeve create web1.cfg
+    refused 9 save web1 y.xl --as xl
+    says 'guests on Xen'
+    assert_state web1 running
+    refused 2 save web1 y.xl --as tar
+    [ ! -e y.xl ]
+    head -c -4 x1.xl >cut.xl
+    refused 1 image verify cut.xl
+    says 'it was cut'
+    refused 1 restore cut.xl
+    [ -z "$(find . -name '*.part')" ]
+}
+
+@test "restore gives its overrides to the guest" {
+    reeve create web1.cfg
+    reeve save web1 a.reeve
+    reeve restore a.reeve on_crash=preserve
+    reeve show web1 --format json | jq -e '.live_config == null'
+    reeve config show web1 | grep -q '^on_crash = "preserve"$'
+}
+
 @test "a copy that cannot be written, or is of something damaged, leaves nothing" {
     suspended
     reeve image export web1 a.reeve
@@ -110,6 +151,9 @@ size()
     says 'a folder'
     refused 1 image export web1 "$place/none/a.reeve"
     refused 9 image export web1 x --as xl
+    says 'guests on Xen'
+    refused 2 image export web1 x --as xl --level 1
+    [ ! -e x ]
     refused 2 image export web1 x --as tar
     refused 2 image import a.reeve b.reeve --as xl
     printf 'x' | dd of=a.reeve bs=1 seek=$(($(size a.reeve) / 2)) conv=notrunc status=none

@@ -79,9 +79,8 @@ static int check_files(const struct create_args *args, struct err *e)
     return result;
 }
 
-/* args in libxl's form; *config is the caller's to dispose when 0 is returned. */
-static int translate(struct session *s, const struct create_args *args, libxl_domain_config *config,
-                     struct err *e)
+int build_translate(struct session *s, const struct create_args *args, libxl_domain_config *config,
+                    struct err *e)
 {
     struct host_config host;
 
@@ -107,7 +106,8 @@ int build_check(struct driver_handle *h, const struct create_args *args, struct 
     libxl_domain_config config;
 
     (void)h;
-    if (check_files(args, e) < 0 || session_open(&s, e) < 0 || translate(&s, args, &config, e) < 0)
+    if (check_files(args, e) < 0 || session_open(&s, e) < 0 ||
+        build_translate(&s, args, &config, e) < 0)
         return -1;
     libxl_domain_config_dispose(&config);
     return 0;
@@ -212,7 +212,7 @@ static int make(struct session *s, const struct create_args *args, int stream_fd
     uint32_t domid = NO_DOMID;
     int result = 0;
 
-    if (stream_fd >= 0 && save_check_platform(args->platform, config->c_info.type, e) < 0)
+    if (stream_fd >= 0 && save_check_platform(s, args->platform, config->c_info.type, e) < 0)
         return -1;
     if (stream_fd >= 0)
         result = relay_open_load(&relay, stream_fd, config->b_info.target_memkb * 1024, op, e);
@@ -239,7 +239,7 @@ static int enter_and_make(struct driver_handle *h, const struct create_args *arg
     libxl_domain_config config;
 
     if (check_files(args, e) < 0 || session_open(&s, e) < 0 || check_free(&s, &args->ref, e) < 0 ||
-        translate(&s, args, &config, e) < 0)
+        build_translate(&s, args, &config, e) < 0)
         return -1;
     int result = make(&s, args, stream_fd, &config, op, ret, e);
     libxl_domain_config_dispose(&config);

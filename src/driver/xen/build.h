@@ -11,6 +11,11 @@ int build_restore(struct driver_handle *h, const struct create_args *args, int s
                   const struct op *op, struct observation *ret, struct err *e) MUST_CHECK;
 int build_check(struct driver_handle *h, const struct create_args *args, struct err *e) MUST_CHECK;
 
+/* args in libxl's form; *config is the caller's to dispose when 0 is returned. Errors as of
+ * xen_config, and ERR_DRIVER_UNAVAILABLE. */
+int build_translate(struct session *s, const struct create_args *args, libxl_domain_config *config,
+                    struct err *e) MUST_CHECK;
+
 /* Whether the user could open what the disk is made of. Sets ERR_BAD_CONFIG, ERR_NOT_ALLOWED. */
 int build_check_disk(const struct conf_disk *disk, const char *directory,
                      const struct fs_user *user, struct err *e) MUST_CHECK;

@@ -62,6 +62,9 @@ int xen_config_read(const libxl_domain_config *in, struct conf **ret, char **lef
 int xen_config_text(const libxl_domain_config *in, char **ret_text, char **left_out,
                     struct err *e) MUST_CHECK;
 
+/* The same, and ERR_UNSUPPORTED, naming it, where something would be left out. */
+int xen_config_whole_text(const libxl_domain_config *in, char **ret_text, struct err *e) MUST_CHECK;
+
 /* The keys that xen_config hands to libxl: row i, or NULL after the last. For docs/drivers.md. */
 const char *xen_config_key(size_t i);
 /* The keys that libxl 4.17 has not and xen_config refuses, likewise; *ret_value is the one value

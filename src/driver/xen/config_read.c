@@ -177,3 +177,19 @@ int xen_config_text(const libxl_domain_config *in, char **ret_text, char **left_
     conf_free(conf);
     return 0;
 }
+
+int xen_config_whole_text(const libxl_domain_config *in, char **ret_text, struct err *e)
+{
+    AUTO_FREE char *text = NULL, *left_out = NULL;
+
+    if (xen_config_text(in, &text, &left_out, e) < 0)
+        return -1;
+    if (!left_out) {
+        *ret_text = TAKE(text);
+        return 0;
+    }
+    for (char *at = left_out; *at; at++)
+        if (*at == '\n')
+            *at = at[1] ? ' ' : '\0';
+    return err_set(e, ERR_UNSUPPORTED, "it has what a config cannot say: %s", left_out);
+}

@@ -11,6 +11,7 @@
 #include "driver/xen/live.h"
 #include "driver/xen/observe.h"
 #include "driver/xen/save.h"
+#include "driver/xen/xl.h"
 
 /* All that a module shows; its other names may be another driver's too. */
 #define SHOWN __attribute__((visibility("default")))
@@ -36,6 +37,8 @@ const struct driver driver_xen = {
     .save_live = save_live,
     .save_undo = save_undo,
     .platform = save_platform,
+    .to_xl = xl_write,
+    .from_xl = xl_read,
     .shutdown = life_shutdown,
     .reboot = life_reboot,
     .reset = life_reset,

@@ -296,7 +296,16 @@ int save_platform(struct driver_handle *h, const struct domain_ref *ref, char **
     return 0;
 }
 
-int save_check_platform(const char *platform, libxl_domain_type type, struct err *e)
+/* Not every hypervisor is built, or was booted, to run PV guests of 32 bits. */
+static bool runs_pv32(struct session *s)
+{
+    const libxl_version_info *xen = libxl_get_version_info(s->ctx);
+
+    return xen && xen->capabilities && strstr(xen->capabilities, "x86_32p");
+}
+
+int save_check_platform(struct session *s, const char *platform, libxl_domain_type type,
+                        struct err *e)
 {
     unsigned major, minor, our_major, our_minor;
     char name[8];
@@ -309,5 +318,8 @@ int save_check_platform(const char *platform, libxl_domain_type type, struct err
         return err_set(e, ERR_WRONG_STATE,
                        "the guest was saved on \"%s\", which cannot go on as \"xen %s %s\"",
                        platform, REEVE_XEN_VERSION, save_type_name(type));
+    if (type == LIBXL_DOMAIN_TYPE_PV && str_ends(platform, " 32-bit") && !runs_pv32(s))
+        return err_set(e, ERR_WRONG_STATE,
+                       "the guest is a pv one of 32 bits, which this hypervisor does not run");
     return 0;
 }

@@ -15,7 +15,8 @@ int save_platform(struct driver_handle *h, const struct domain_ref *ref, char **
                   struct err *e) MUST_CHECK;
 /* Whether what was saved on `platform` (NULL: anything) can be loaded here as a guest of that type:
  * libxl loads what an older release has saved. Sets ERR_WRONG_STATE. */
-int save_check_platform(const char *platform, libxl_domain_type type, struct err *e) MUST_CHECK;
+int save_check_platform(struct session *s, const char *platform, libxl_domain_type type,
+                        struct err *e) MUST_CHECK;
 const char *save_type_name(libxl_domain_type type);
 
 #endif
