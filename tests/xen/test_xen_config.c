@@ -314,6 +314,121 @@ static void xl_conf(void **state)
     host_config_finish(&of);
 }
 
+static void autoballoon_as_xl_decides(void **state)
+{
+    static const struct {
+        const char *word, *commandline;
+        bool on;
+    } rows[] = {
+        {NULL,   NULL,                                   true },
+        {NULL,   "console=com1",                         true },
+        {NULL,   "dom0_mem=1024M loglvl=all",            false},
+        {NULL,   "console=vga dom0_mem=min:512M,max:2T", false},
+        {NULL,   "dom0_mem=1G+10%,max:50%",              false},
+        {NULL,   "dom0_mem=-1G",                         false},
+        {NULL,   "xdom0_mem=1024M",                      true },
+        {"auto", "dom0_mem=1024M",                       false},
+        {"on",   "dom0_mem=1024M",                       true },
+        {"1",    "dom0_mem=1024M",                       true },
+        {"off",  "console=com1",                         false},
+        {"0",    "console=com1",                         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        /* Beside keys with dots, which are no names in a config of a domain. */
+        AUTO_FREE char *text = rows[i].word
+                                   ? x_asprintf("vif.default.bridge=\"x\"\nautoballoon=\"%s\"\n"
+                                                "lockfile=\"/run/lock/mine\"\n",
+                                                rows[i].word)
+                                   : x_strdup("");
+        struct host_config of;
+        host_config_init(&of);
+        host_config_parse(text, strlen(text), &of);
+        if (host_config_autoballoon(&of, rows[i].commandline) != rows[i].on)
+            fail_msg("row %zu", i);
+        assert_string_equal(of.lockfile ? of.lockfile : "", rows[i].word ? "/run/lock/mine" : "");
+        host_config_finish(&of);
+    }
+}
+
+/* The masks of xl.conf, on 8 CPUs in 2 nodes; NULL: it is refused. */
+static void masks_of_the_host(void **state)
+{
+    static const struct {
+        const char *conf, *type, *cpus;
+        unsigned want[2]; /* bits of each vCPU's CPUs; 0xffff: there is no map */
+        const char *says; /* why it is refused */
+    } rows[] = {
+        {"",                                     "pv",  "",                 {0xffff},     NULL},
+        {"vm.cpumask=\"2-7\"",                   "pv",  "",                 {0xfc, 0xfc}, NULL},
+        {"vm.cpumask=\"nodes:1\"",               "pvh", "",                 {0xf0, 0xf0}, NULL},
+        {"vm.pv.cpumask=\"3\"",                  "pvh", "",                 {0xffff},     NULL},
+        {"vm.pv.cpumask=\"3\"",                  "pv",  "",                 {8, 8},       NULL},
+        {"vm.hvm.cpumask=\"all,^0\"",            "hvm", "cpus=['0-3','4']", {0xe, 0x10},  NULL},
+        {"vm.cpumask='1-4'\nvm.hvm.cpumask='4'", "pvh", "cpus='2-7'",       {0x10, 0x10}, NULL},
+        {"vm.cpumask=\"2-7\"",
+         "pv",                                          "cpus='0,1'",
+         {0},
+         "cpus: vm.cpumask = \"2-7\" in xl.conf leaves none"                                  },
+        {"vm.cpumask=\"9\"",
+         "pv",                                          "",
+         {0},
+         "vm.cpumask in xl.conf: cpus: none of the host's 8 CPUs"                             },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_FREE char *text = x_asprintf("name='a'\nkernel='/k'\ntype='%s'\nvcpus=2\n%s\n",
+                                          rows[i].type, rows[i].cpus);
+        libxl_domain_config config;
+        struct conf *conf;
+        struct err e;
+        host_config_parse(rows[i].conf, strlen(rows[i].conf), &host);
+        assert_non_null(parse(text, "t.cfg", &conf, &e));
+        const struct config_args args = {.conf = conf, .host = &host, .uuid = MADE_UP_UUID};
+        int result = xen_config(&args, &config, &e);
+        if (rows[i].says) {
+            assert_int_equal(result, -1);
+            assert_int_equal(e.code, ERR_BAD_CONFIG);
+            if (!strstr(e.msg, rows[i].says))
+                fail_msg("%s", e.msg);
+        } else {
+            assert_int_equal(result, 0);
+            int maps = rows[i].want[0] == 0xffff ? 0 : 2;
+            assert_int_equal(config.b_info.num_vcpu_hard_affinity, maps);
+            for (int v = 0; v < maps; v++)
+                assert_int_equal(config.b_info.vcpu_hard_affinity[v].map[0], rows[i].want[v]);
+            libxl_domain_config_dispose(&config);
+        }
+        conf_free(conf);
+        host_config_finish(&host);
+        made_up_host(&host);
+    }
+}
+
+static void domids_of_the_host(void **state)
+{
+    static const char text[] = "name='a'\nkernel='/k'\n";
+    libxl_domain_config config;
+    struct conf *conf;
+    struct err e;
+
+    (void)state;
+    assert_non_null(parse(text, "t.cfg", &conf, &e));
+    const struct config_args args = {.conf = conf, .host = &host, .uuid = MADE_UP_UUID};
+    assert_int_equal(xen_config(&args, &config, &e), 0);
+    assert_int_equal(config.c_info.domid, 0); /* the hypervisor counts */
+    libxl_domain_config_dispose(&config);
+    host_config_parse("domid_policy=\"random\"", 21, &host);
+    assert_int_equal(xen_config(&args, &config, &e), 0);
+    assert_int_equal(config.c_info.domid, (libxl_domid)RANDOM_DOMID);
+    libxl_domain_config_dispose(&config);
+    conf_free(conf);
+    host_config_finish(&host);
+    made_up_host(&host);
+}
+
 /* xl.conf's defaults are in each interface that says nothing else; paths begin at the folder. */
 static void defaults_of_the_host(void **state)
 {
@@ -350,6 +465,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_row_is_a_key),
         cmocka_unit_test(the_refused_are_in_the_manual),
         cmocka_unit_test(xl_conf),
+        cmocka_unit_test(autoballoon_as_xl_decides),
+        cmocka_unit_test(masks_of_the_host),
+        cmocka_unit_test(domids_of_the_host),
         cmocka_unit_test(defaults_of_the_host),
     };
 

@@ -30,6 +30,12 @@ void host_config_finish(struct host_config *host)
     free(host->vif_gatewaydev);
     free(host->vif_backend);
     free(host->blkdev_start);
+    free(host->vm_cpus);
+    free(host->hvm_cpus);
+    free(host->pv_cpus);
+    free(host->domid_policy);
+    free(host->autoballoon);
+    free(host->lockfile);
     *host = (struct host_config){0};
 }
 
@@ -102,6 +108,8 @@ static void set_host(const struct host_config *host, libxl_domain_config *out)
     out->b_info.max_maptrack_frames = host->max_maptrack_frames;
     out->b_info.max_grant_version = host->max_grant_version;
     out->b_info.blkdev_start = x_strdup(host->blkdev_start);
+    if (str_eq(host->domid_policy, "random"))
+        out->c_info.domid = (libxl_domid)RANDOM_DOMID;
 }
 
 int xen_config(const struct config_args *args, libxl_domain_config *out, struct err *e)

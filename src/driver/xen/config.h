@@ -23,6 +23,8 @@ struct host_config {
     uint32_t max_grant_frames, max_maptrack_frames; /* UINT32_MAX: the hypervisor's */
     int max_grant_version;                          /* -1: the hypervisor's */
     char *vif_script, *vif_bridge, *vif_gatewaydev, *vif_backend, *blkdev_start; /* owned */
+    char *vm_cpus, *hvm_cpus, *pv_cpus;          /* owned; vm.cpumask and its like; NULL: all */
+    char *domid_policy, *autoballoon, *lockfile; /* owned; NULL: xl's default */
 };
 
 /* xl's own defaults where xl.conf says nothing; cpus and nodes 0. */
@@ -42,6 +44,11 @@ struct config_args {
  * cannot mean: too few nodes, no kernel) or ERR_UNSUPPORTED (a key that libxl 4.17 has not); the
  * message begins with the key, which is in e->key too. Never blocks. */
 int xen_config(const struct config_args *args, libxl_domain_config *out, struct err *e) MUST_CHECK;
+
+/* Takes out of map the CPUs that xl.conf's vm.cpumask, vm.pv.cpumask and vm.hvm.cpumask do not let
+ * a guest of that type run on. ERR_BAD_CONFIG with `key`: none is left, or a mask is none. */
+int xen_config_mask(const struct host_config *host, libxl_domain_type type, const char *key,
+                    libxl_bitmap *map, struct err *e) MUST_CHECK;
 
 /* One device as xen_config makes it, for attach. *out is initialised here and the caller's to
  * dispose when 0 is returned. mac NULL: conf's. Set ERR_UNSUPPORTED. */

@@ -114,6 +114,61 @@ static int set_affinity(const struct config_args *args, const char *key,
     return 0;
 }
 
+static int apply_mask(const struct host_config *host, const char *name, const char *text,
+                      const char *key, libxl_bitmap *map, struct err *e)
+{
+    libxl_bitmap mask;
+
+    libxl_bitmap_init(&mask);
+    int result = 0;
+    if (text && read_cpus(host, key, text, &mask, e) < 0)
+        result = err_wrap(e, "%s in xl.conf", name);
+    for (int i = 0; text && result == 0 && i < (int)map->size * 8; i++)
+        if (!libxl_bitmap_test(&mask, i))
+            libxl_bitmap_reset(map, i);
+    libxl_bitmap_dispose(&mask);
+    if (result == 0 && text && libxl_bitmap_is_empty(map))
+        result =
+            err_set_key(e, ERR_BAD_CONFIG, key,
+                        "%s = \"%s\" in xl.conf leaves none of these CPUs to a guest", name, text);
+    return result;
+}
+
+int xen_config_mask(const struct host_config *host, libxl_domain_type type, const char *key,
+                    libxl_bitmap *map, struct err *e)
+{
+    bool pv = type == LIBXL_DOMAIN_TYPE_PV;
+
+    if (apply_mask(host, "vm.cpumask", host->vm_cpus, key, map, e) < 0)
+        return -1;
+    return apply_mask(host, pv ? "vm.pv.cpumask" : "vm.hvm.cpumask",
+                      pv ? host->pv_cpus : host->hvm_cpus, key, map, e);
+}
+
+/* As xl: a mask is also for vCPUs of which the config says nothing. */
+static int apply_masks(const struct config_args *args, libxl_domain_type type,
+                       libxl_domain_build_info *build, struct err *e)
+{
+    const struct host_config *host = args->host;
+    const char *of_type = type == LIBXL_DOMAIN_TYPE_PV ? host->pv_cpus : host->hvm_cpus;
+
+    if (!host->vm_cpus && !of_type)
+        return 0;
+    if (build->num_vcpu_hard_affinity == 0) {
+        build->num_vcpu_hard_affinity = build->max_vcpus;
+        build->vcpu_hard_affinity =
+            x_calloc((size_t)build->max_vcpus, sizeof *build->vcpu_hard_affinity);
+        for (int i = 0; i < build->max_vcpus; i++) {
+            config_bitmap(&build->vcpu_hard_affinity[i], host->cpus);
+            libxl_bitmap_set_any(&build->vcpu_hard_affinity[i]);
+        }
+    }
+    for (int i = 0; i < build->num_vcpu_hard_affinity; i++)
+        if (xen_config_mask(host, type, "cpus", &build->vcpu_hard_affinity[i], e) < 0)
+            return -1;
+    return 0;
+}
+
 static int set_vnode(const struct config_args *args, const struct conf_vnode *from,
                      libxl_vnode_info *to, unsigned *total, struct err *e)
 {
@@ -176,6 +231,8 @@ int config_cpus(const struct config_args *args, libxl_domain_config *out, struct
                      &build->vcpu_hard_affinity, e) < 0 ||
         set_affinity(args, "cpus_soft", &cpu->cpus_soft, cpu->cpus_soft_each,
                      &build->num_vcpu_soft_affinity, &build->vcpu_soft_affinity, e) < 0)
+        return -1;
+    if (apply_masks(args, out->c_info.type, build, e) < 0)
         return -1;
     if ((cpu->cpus.count && cpu->cpus_each) || cpu->cpus_soft.count)
         libxl_defbool_set(&build->numa_placement, false);

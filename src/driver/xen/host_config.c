@@ -2,6 +2,7 @@
 #include "driver/xen/host_config.h"
 
 #include <libxl_utils.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "driver/xen/config_parts.h"
 
 #define XL_CONF "/etc/xen/xl.conf"
+#define SIZE "-?[0-9]+[bBkKmMgGtT]?"
 enum { XL_CONF_MAX = 64 * 1024 };
 
 /* ---- xl.conf ---- */
@@ -39,6 +41,12 @@ static const struct {
     {"vif_default_bridge",     SETTING_STRING, AT(vif_bridge)},
     {"vif_default_gatewaydev", SETTING_STRING, AT(vif_gatewaydev)},
     {"vif_default_backend",    SETTING_STRING, AT(vif_backend)},
+    {"vm_cpumask",             SETTING_STRING, AT(vm_cpus)},
+    {"vm_hvm_cpumask",         SETTING_STRING, AT(hvm_cpus)},
+    {"vm_pv_cpumask",          SETTING_STRING, AT(pv_cpus)},
+    {"domid_policy",           SETTING_STRING, AT(domid_policy)},
+    {"autoballoon",            SETTING_STRING, AT(autoballoon)},
+    {"lockfile",               SETTING_STRING, AT(lockfile)},
 };
 #undef AT
 /* clang-format on */
@@ -144,19 +152,49 @@ static int read_topology(libxl_ctx *ctx, struct host_config *host, struct err *e
     return 0;
 }
 
-int host_config_read(libxl_ctx *ctx, struct host_config *host, struct err *e)
+void host_config_read_file(struct host_config *host)
 {
     AUTO_FREE char *text = NULL;
     struct err ignored;
     size_t len;
 
+    if (fs_read_file(XL_CONF, XL_CONF_MAX, &text, &len, &ignored) == 0)
+        host_config_parse(text, len, host);
+}
+
+/* xl.conf(5), "autoballoon"; the form is that of xl 4.17. */
+static bool dom0_is_fixed(const char *commandline)
+{
+    static const char form[] =
+        "(^| )dom0_mem=((|min:|max:)(" SIZE "|(" SIZE "\\+)?[0-9]{1,2}%),?)+($| )";
+    regex_t compiled;
+
+    if (!commandline || regcomp(&compiled, form, REG_NOSUB | REG_EXTENDED) != 0)
+        return false;
+    bool fixed = regexec(&compiled, commandline, 0, NULL, 0) == 0;
+    regfree(&compiled);
+    return fixed;
+}
+
+bool host_config_autoballoon(const struct host_config *host, const char *commandline)
+{
+    const char *word = host->autoballoon;
+
+    if (str_eq(word, "on") || str_eq(word, "1"))
+        return true;
+    if (str_eq(word, "off") || str_eq(word, "0"))
+        return false;
+    return !dom0_is_fixed(commandline);
+}
+
+int host_config_read(libxl_ctx *ctx, struct host_config *host, struct err *e)
+{
     host_config_init(host);
     if (read_topology(ctx, host, e) < 0) {
         host_config_finish(host);
         return -1;
     }
     host->firmware_dir = firmware_dir();
-    if (fs_read_file(XL_CONF, XL_CONF_MAX, &text, &len, &ignored) == 0)
-        host_config_parse(text, len, host);
+    host_config_read_file(host);
     return 0;
 }

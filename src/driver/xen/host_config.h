@@ -10,6 +10,12 @@
  * ERR_DRIVER_UNAVAILABLE. */
 int host_config_read(libxl_ctx *ctx, struct host_config *host, struct err *e) MUST_CHECK;
 
+/* xl.conf alone, into *host, which is initialised. May read a file. */
+void host_config_read_file(struct host_config *host);
+/* Whether memory for guests is to be taken from domain 0, where the hypervisor was booted with that
+ * command line (NULL: it is not known). */
+bool host_config_autoballoon(const struct host_config *host, const char *commandline);
+
 /* The part of xl.conf(5): its text into *host, which is initialised. A value of the wrong form is
  * as not given. */
 void host_config_parse(const char *text, size_t len, struct host_config *host);

@@ -3,78 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fs.h"
 #include "base/mem.h"
-#include "base/str.h"
-#include "conf/tree.h"
+#include "driver/xen/host_config.h"
 
-#define XL_CONF "/etc/xen/xl.conf"
 #define XL_LOCK "/var/lock/xl"
 
 enum {
-    XL_CONF_MAX = 64 * 1024,
     LOCK_LOOK_MS = 100,
     TRIES = 3,    /* domain 0 may need several rounds, as xl gives it */
     WAIT_S = 10,  /* for the hypervisor to have the memory */
     TARGET_S = 1, /* for domain 0 to reach its target */
 };
-
-struct rules {
-    bool autoballoon;
-    char *lock; /* owned */
-};
-
-/* Off where the hypervisor was told domain 0's size, as xl decides for "auto". */
-static bool auto_balloons(struct session *s)
-{
-    const libxl_version_info *xen = libxl_get_version_info(s->ctx);
-    regex_t form;
-
-    if (!xen || !xen->commandline)
-        return true;
-    if (regcomp(&form, "(^| )dom0_mem=((|min:|max:)[0-9]+[bBkKmMgG]?,?)+($| )",
-                REG_NOSUB | REG_EXTENDED) != 0)
-        return true;
-    bool fixed = regexec(&form, xen->commandline, 0, NULL, 0) == 0;
-    regfree(&form);
-    return !fixed;
-}
-
-static void read_rules(struct session *s, struct rules *rules)
-{
-    AUTO_FREE char *text = NULL;
-    struct conf_warnings warnings = {0};
-    struct tree tree = {0};
-    struct err e;
-    size_t len;
-    const char *word = "auto";
-
-    *rules = (struct rules){.lock = NULL};
-    /* A file that xl cannot read either, or none, leaves the defaults. */
-    if (fs_read_file(XL_CONF, XL_CONF_MAX, &text, &len, &e) == 0 &&
-        tree_parse(&tree, XL_CONF, text, len, &e) == 0 && tree_fold(&tree, &warnings, &e) == 0) {
-        const struct setting *balloon = tree_find(&tree, "autoballoon");
-        const struct setting *lock = tree_find(&tree, "lockfile");
-        if (balloon && balloon->value.text)
-            word = balloon->value.text;
-        if (lock && lock->value.text)
-            rules->lock = x_strdup(lock->value.text);
-    }
-    if (str_eq(word, "on") || str_eq(word, "1"))
-        rules->autoballoon = true;
-    else if (!str_eq(word, "off") && !str_eq(word, "0"))
-        rules->autoballoon = auto_balloons(s);
-    if (!rules->lock)
-        rules->lock = x_strdup(XL_LOCK);
-    conf_warnings_finish(&warnings);
-    if (text)
-        tree_finish(&tree);
-}
 
 static int take_lock(const char *path, const struct op *op, struct room *room, struct err *e)
 {
@@ -143,16 +86,19 @@ static int balloon(struct session *s, uint32_t domid, uint64_t need_kib, const s
 int room_make(struct session *s, uint32_t domid, uint64_t need_kib, const struct op *op,
               struct room *room, struct err *e)
 {
-    struct rules rules;
+    const libxl_version_info *xen = libxl_get_version_info(s->ctx);
+    struct host_config host;
+    int result = 0;
 
     room->lock_fd = -1;
-    read_rules(s, &rules);
-    int result = 0;
-    if (rules.autoballoon)
-        result = take_lock(rules.lock, op, room, e);
-    if (rules.autoballoon && result == 0)
-        result = balloon(s, domid, need_kib, op, e);
-    free(rules.lock);
+    host_config_init(&host);
+    host_config_read_file(&host);
+    if (host_config_autoballoon(&host, xen ? xen->commandline : NULL)) {
+        result = take_lock(host.lockfile ? host.lockfile : XL_LOCK, op, room, e);
+        if (result == 0)
+            result = balloon(s, domid, need_kib, op, e);
+    }
+    host_config_finish(&host);
     return result;
 }
 

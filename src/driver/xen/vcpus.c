@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "driver/xen/host_config.h"
 #include "driver/xen/live.h"
 #include "driver/xen/observe.h"
 
@@ -136,6 +137,21 @@ static int host_cpus(struct session *s, const cpu_set_t *cpus, libxl_bitmap *map
     return err_set(e, ERR_BAD_REQUEST, "a vCPU needs a CPU of the host to run on");
 }
 
+/* xl.conf may keep guests off some CPUs, as those that are domain 0's own. */
+static int mask(struct session *s, const libxl_dominfo *info, libxl_bitmap *map, struct err *e)
+{
+    struct host_config host;
+    libxl_domain_type type;
+
+    if (host_type(s, info, &type, e) < 0 || host_config_read(s->ctx, &host, e) < 0)
+        return -1;
+    int result = xen_config_mask(&host, type, "cpus", map, e);
+    host_config_finish(&host);
+    if (result < 0 && e->code == ERR_BAD_CONFIG)
+        e->code = ERR_BAD_REQUEST;
+    return result;
+}
+
 int vcpus_pin(struct driver_handle *h, const struct domain_ref *ref, int vcpu,
               const cpu_set_t *cpus, const struct op *op, struct err *e)
 {
@@ -152,6 +168,10 @@ int vcpus_pin(struct driver_handle *h, const struct domain_ref *ref, int vcpu,
                        info.vcpu_max_id);
     if (host_cpus(&s, cpus, &map, e) < 0)
         return -1;
+    if (mask(&s, &info, &map, e) < 0) {
+        libxl_bitmap_dispose(&map);
+        return -1;
+    }
     session_begin(&s);
     int rc = vcpu < 0
                  ? libxl_set_vcpuaffinity_all(s.ctx, info.domid, info.vcpu_max_id + 1, &map, NULL)
