@@ -103,7 +103,7 @@ size()
     refused 2 suspend web1 --level fast
 }
 
-# A save file of xl, made byte by byte; tests/xen/xl_files.bats has real ones.
+# A save file of xl, made byte by byte.
 @test "of xl's files info and verify say what can be said; another driver than Xen's refuses the rest" {
     local json='{"c_info":{"type":"pvh","name":"x1","uuid":"0a1b2c3d-1111-4222-8333-444455556666"},"b_info":{"target_memkb":65536}}'
     {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Save files of xl: read, written, and made to images and back. What the real xl writes and takes
- * is tested in the lab (tests/xen/xl_files.bats). */
+ * is not tested here. */
 #include "image_fixture.h"
 
 #include "core/driver.h"
