@@ -520,9 +520,7 @@ static void preempt_late(void *arg)
     d->forming = false;
     end_record(j);
     store_result(j, NULL, false);
-    list_remove(&j->link);
-    list_append(&g->recent, &j->link);
-    g->recent_count++;
+    to_recent(j);
     call_waiters(j);
     tell(j);
     if (was_forming)

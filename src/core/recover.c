@@ -261,9 +261,8 @@ static void cut_saving(struct cut *c)
     if (renamed && take_image(c))
         return;
     renamed = renamed && exists(c->path);
-    if (renamed) {
+    if (renamed)
         x_replace(&c->d->r->saved_file, x_strdup(c->path));
-    }
     now(c, ST_HALTED, renamed ? REASON_SAVED : REASON_HOST_REBOOTED);
     removed(c);
 }
