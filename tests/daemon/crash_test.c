@@ -619,7 +619,7 @@ static void test_power_cut_at_rest(void **state)
  * run. */
 static void test_killed_at_rest(void **state)
 {
-    static const struct row row = {.from = FROM_RUNNING, .managed = false};
+    static const struct row row = {.call = "", .from = FROM_RUNNING, .managed = false};
     struct bench *b = &bench;
 
     (void)state;
