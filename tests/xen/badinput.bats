@@ -66,3 +66,57 @@ not_started()
     [ "$(state big)" = absent ]
     assert_no_leftovers
 }
+
+@test "without xenconsoled no guest is made: it says so and nothing is left; with it again, one is" {
+    local refusal=yes
+    make_xen_config mute pv
+    kill "$(pgrep -x xenconsoled)"
+    wait_for 10 no_xenconsoled
+    refused 5 create "$place/mute.cfg" || refusal=no
+    /usr/lib/xen-4.17/bin/xenconsoled --pid-file=/run/xenconsoled.pid --log=guest \
+        --log-dir=/var/log/xen/console 3>&- 4>&-
+    [ "$refusal" = yes ]
+    says 'console'
+    [ "$(state mute)" = absent ]
+    assert_no_leftovers
+    reeve create "$place/mute.cfg"
+    assert_state mute running
+    wait_boot mute
+    reeve destroy mute
+}
+
+no_xenconsoled()
+{
+    ! pgrep -x xenconsoled
+}
+
+appeared()
+{
+    [ "$(xl_state "$1")" != absent ]
+}
+
+@test "a domain that is destroyed while it is made or saved: reeve says so and nothing is left" {
+    make_xen_config dies pvh
+    reeve new "$place/dies.cfg"
+    reeve start --no-wait dies
+    wait_for 30 appeared dies
+    xl destroy dies
+    wait_for 60 settled dies
+    wait_for 20 is_state dies halted
+    assert_no_leftovers
+
+    reeve start dies
+    wait_boot dies "$(console_size dies)"
+    reeve suspend --no-wait dies
+    wait_for 30 stands_saved dies
+    xl destroy dies
+    wait_for 60 settled dies
+    # Whichever was faster: the image is whole, or there is none.
+    if is_state dies suspended; then
+        reeve discard dies
+    fi
+    wait_for 20 is_state dies halted
+    [ -z "$(find "$place/state/images" -type f 2>/dev/null)" ]
+    reeve delete dies
+    assert_no_leftovers
+}

@@ -116,7 +116,7 @@ assert_goes_on_running()
     reeve delete theirs
 }
 
-@test "xl lists, pauses and unpauses what reeve made, and reeve sees it" {
+@test "xl lists, pauses and unpauses what reeve made, and has its console" {
     local count size
     xl list ours
     xl pause ours
@@ -127,6 +127,17 @@ assert_goes_on_running()
     xl unpause ours
     assert_goes_on ours "$count" "$size"
     wait_for 5 is_state ours running
+    on_xl_console ours mem
+    wait_for 30 said ours "$size" 'mem [0-9]* KiB'
+}
+
+# on_xl_console NAME LINE: types it on the console that xl has.
+on_xl_console()
+{
+    local tty
+    tty=$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty")
+    [ -c "$tty" ]
+    echo "$2" >"$tty"
 }
 
 @test "xl destroy of what reeve made: halted at once, and it says by whom" {
@@ -135,4 +146,32 @@ assert_goes_on_running()
     [ "$(field ours reason)" = destroyed-elsewhere ]
     reeve start ours
     wait_boot ours "$(console_size ours)"
+}
+
+@test "xl shutdown and a reboot from inside end as the config says" {
+    local size
+    size=$(console_size ours)
+    ask ours reboot 'rebooting on request'
+    assert_started_over ours "$size"
+    wait_for 30 is_state ours running
+    xl shutdown ours
+    wait_for 60 is_state ours halted
+    [ "$(field ours reason)" = guest-poweroff ]
+    wait_for 10 xl_absent ours
+}
+
+@test "another's domain of the same name is not taken for ours" {
+    local uuid
+    uuid=$(field ours uuid)
+    timeout 120 xl create "$place/ours.cfg" 3>&-
+    wait_for 10 seen_twice ours
+    [ "$(reeve show "$uuid" --format json | jq -r .state)" = halted ]
+    xl destroy ours
+    reeve delete "$uuid"
+    assert_no_leftovers
+}
+
+seen_twice()
+{
+    [ "$(reeve list --format json | jq "[.domains[] | select(.name == \"$1\" or .id == $(xl domid "$1"))] | length")" -eq 2 ]
 }
