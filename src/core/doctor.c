@@ -98,7 +98,9 @@ struct doctor *doctor_new(struct engine *g)
         p->ref = (struct domain_ref){.id = d->r->id};
         str_copy(p->ref.uuid, sizeof p->ref.uuid, d->r->uuid);
         str_copy(p->ref.name, sizeof p->ref.name, d->r->name);
-        if (!d->seen || d->job || (d->obs.state != OBS_RUNNING && d->obs.state != OBS_PAUSED))
+        /* Another tool's domain has no config here that it could differ from. */
+        if (d->foreign || !d->seen || d->job ||
+            (d->obs.state != OBS_RUNNING && d->obs.state != OBS_PAUSED))
             continue;
         p->config = x_strdup(record_live_config(d->r));
         p->macs = x_strdup(record_live_macs(d->r));

@@ -76,7 +76,7 @@ not_started()
     /usr/lib/xen-4.17/bin/xenconsoled --pid-file=/run/xenconsoled.pid --log=guest \
         --log-dir=/var/log/xen/console 3>&- 4>&-
     [ "$refusal" = yes ]
-    says 'console'
+    says 'is xenconsoled running'
     [ "$(state mute)" = absent ]
     assert_no_leftovers
     reeve create "$place/mute.cfg"

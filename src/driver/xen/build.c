@@ -190,6 +190,9 @@ static int build(struct session *s, libxl_domain_config *config, struct relay *r
         return 0;
     host_uuid_text(&config->c_info.uuid, uuid);
     unmake(s, domid, uuid, e);
+    /* libxl waits for the terminal that xenconsoled makes, and names that alone. */
+    if (strstr(e->msg, "console tty: timed out"))
+        return err_set(e, ERR_TIMED_OUT, "%s; is xenconsoled running?", e->msg);
     if (e->code == ERR_FAILED || e->code == ERR_NO_SPACE)
         room_explain(s, need_kib, e);
     return -1;
