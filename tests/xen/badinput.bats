@@ -6,26 +6,6 @@
 
 load helpers
 
-setup_file()
-{
-    begin_file
-}
-
-setup()
-{
-    find_daemon
-}
-
-teardown()
-{
-    show_daemon_log
-}
-
-teardown_file()
-{
-    end_file
-}
-
 # not_started PATTERN COMMAND ...: a reeved that must end at once and say so.
 not_started()
 {

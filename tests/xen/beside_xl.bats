@@ -19,21 +19,6 @@ setup_file()
     wait_boot ours
 }
 
-setup()
-{
-    find_daemon
-}
-
-teardown()
-{
-    show_daemon_log
-}
-
-teardown_file()
-{
-    end_file
-}
-
 # monitors NAME: the xl processes that wait for its end.
 monitors()
 {

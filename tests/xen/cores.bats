@@ -7,26 +7,6 @@
 
 load helpers
 
-setup_file()
-{
-    begin_file
-}
-
-setup()
-{
-    find_daemon
-}
-
-teardown()
-{
-    show_daemon_log
-}
-
-teardown_file()
-{
-    end_file
-}
-
 @test "dump-core writes ELF, and the guest runs on" {
     local kind name count size
     for kind in "${kinds[@]}"; do

@@ -33,6 +33,28 @@ console_file()
 
 # --- one daemon for all tests of a file: setup_file starts it, setup finds it again ---
 
+# What every file has that does not say otherwise: bats takes the last definition.
+
+setup_file()
+{
+    begin_file
+}
+
+setup()
+{
+    find_daemon
+}
+
+teardown()
+{
+    show_daemon_log
+}
+
+teardown_file()
+{
+    end_file
+}
+
 begin_file()
 {
     make_place

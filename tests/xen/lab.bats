@@ -15,11 +15,6 @@ setup_file()
     make_xen_config lab-pvh pvh
 }
 
-teardown_file()
-{
-    end_file
-}
-
 @test "the hypervisor is Xen 4.17 and this is its dom0" {
     grep -q control_d /proc/xen/capabilities
     [[ "$(xl info xen_version)" == 4.17* ]]

@@ -16,21 +16,6 @@ setup_file()
     done
 }
 
-setup()
-{
-    find_daemon
-}
-
-teardown()
-{
-    show_daemon_log
-}
-
-teardown_file()
-{
-    end_file
-}
-
 # remember NAME: where its counter and its console's log stand, in count and size.
 remember()
 {

@@ -7,26 +7,6 @@
 
 load helpers
 
-setup_file()
-{
-    begin_file
-}
-
-setup()
-{
-    find_daemon
-}
-
-teardown()
-{
-    show_daemon_log
-}
-
-teardown_file()
-{
-    end_file
-}
-
 # make_tiny NAME KERNEL: a PVH guest of a few instructions.
 make_tiny()
 {

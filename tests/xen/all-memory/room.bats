@@ -8,26 +8,6 @@
 xen_depth=../..
 load ../helpers
 
-setup_file()
-{
-    begin_file
-}
-
-setup()
-{
-    find_daemon
-}
-
-teardown()
-{
-    show_daemon_log
-}
-
-teardown_file()
-{
-    end_file
-}
-
 dom0_mib()
 {
     xl list 0 | awk 'NR == 2 { print $3 }'
