@@ -455,6 +455,15 @@ void bench_define(const struct bench *b, const char *call, const char *name, con
         name, cmdline);
 }
 
+void bench_run(const struct bench *b, const char *name, const char *lines)
+{
+    bench_do(
+        b, "new",
+        "{\"config\":\"name='%s'\\nmemory=16\\nkernel='/vmlinuz'\\n%s\\n\",\"directory\":\"/\"}",
+        name, lines);
+    bench_do(b, "start", "{\"domain\":\"%s\"}", name);
+}
+
 json_t *bench_show(const struct bench *b, const char *name)
 {
     json_t *answer = bench_call(b, "show", "{\"domain\":\"%s\"}", name);

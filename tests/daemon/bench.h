@@ -93,6 +93,8 @@ void bench_refused(const struct bench *b, const char *code, const char *call, co
 
 /* "new" or "create" of a guest with this kernel command line. */
 void bench_define(const struct bench *b, const char *call, const char *name, const char *cmdline);
+/* A managed domain with these lines of config (a "'" for each quote), running. */
+void bench_run(const struct bench *b, const char *name, const char *lines);
 
 /* The domain as `show` gives it; NULL for none. New reference. */
 json_t *bench_show(const struct bench *b, const char *name);

@@ -197,28 +197,27 @@ static int open_as(int dirfd, const char *path, int flags, mode_t mode)
                : (int)syscall(SYS_openat, dirfd, path, flags, mode);
 }
 
+static mode_t mode_of(int flags, va_list ap)
+{
+    return flags & (O_CREAT | __O_TMPFILE) ? va_arg(ap, mode_t) : 0;
+}
+
 int openat64(int dirfd, const char *path, int flags, ...)
 {
-    mode_t mode = 0;
+    va_list ap;
 
-    if (flags & (O_CREAT | __O_TMPFILE)) {
-        va_list ap;
-        va_start(ap, flags);
-        mode = va_arg(ap, mode_t);
-        va_end(ap);
-    }
-    return open_as(dirfd, path, flags, mode);
+    va_start(ap, flags);
+    int fd = open_as(dirfd, path, flags, mode_of(flags, ap));
+    va_end(ap);
+    return fd;
 }
 
 int open64(const char *path, int flags, ...)
 {
-    mode_t mode = 0;
+    va_list ap;
 
-    if (flags & (O_CREAT | __O_TMPFILE)) {
-        va_list ap;
-        va_start(ap, flags);
-        mode = va_arg(ap, mode_t);
-        va_end(ap);
-    }
-    return open_as(AT_FDCWD, path, flags, mode);
+    va_start(ap, flags);
+    int fd = open_as(AT_FDCWD, path, flags, mode_of(flags, ap));
+    va_end(ap);
+    return fd;
 }

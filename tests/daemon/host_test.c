@@ -31,16 +31,6 @@ static int after(void **state)
     return 0;
 }
 
-/* A managed domain with these lines of config (a "'" for each quote), running. */
-static void run_guest(struct bench *b, const char *name, const char *lines)
-{
-    bench_do(
-        b, "new",
-        "{\"config\":\"name='%s'\\nmemory=16\\nkernel='/vmlinuz'\\n%s\\n\",\"directory\":\"/\"}",
-        name, lines);
-    bench_do(b, "start", "{\"domain\":\"%s\"}", name);
-}
-
 /* The answer's row about a domain; NULL when there is none. */
 static const json_t *row_of(const json_t *answer, const char *name)
 {
@@ -67,19 +57,19 @@ static void test_a_host_stops_and_starts(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "sleeps", "reeve_on_host_stop='suspend'");
-    run_guest(b, "stands", "reeve_on_host_stop='suspend'");
+    bench_run(b, "sleeps", "reeve_on_host_stop='suspend'");
+    bench_run(b, "stands", "reeve_on_host_stop='suspend'");
     bench_do(b, "pause", "%s", "{\"domain\":\"stands\"}");
-    run_guest(b, "boots", "reeve_autostart=1");
-    run_guest(b, "ends", "");
-    run_guest(b, "cannot",
+    bench_run(b, "boots", "reeve_autostart=1");
+    bench_run(b, "ends", "");
+    bench_run(b, "cannot",
               "reeve_on_host_stop='suspend'\\ncmdline='null.save=fail'\\n"
               "reeve_autostart=1");
-    run_guest(b, "deaf",
+    bench_run(b, "deaf",
               "cmdline='null.ignore-power'\\nreeve_host_timeout=1\\n"
               "reeve_host_destroy=1");
-    run_guest(b, "stays", "cmdline='null.ignore-power'\\nreeve_host_timeout=1");
-    run_guest(b, "ignored", "reeve_on_host_stop='ignore'");
+    bench_run(b, "stays", "cmdline='null.ignore-power'\\nreeve_host_timeout=1");
+    bench_run(b, "ignored", "reeve_on_host_stop='ignore'");
     bench_define(b, "create", "passes", "");
     bench_define(b, "new", "user", "");
     bench_do(b, "start", "%s", "{\"domain\":\"user\"}");
@@ -152,13 +142,13 @@ static void test_order_and_dependence(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "app", "reeve_autostart=1\\nreeve_autostart_after=['db','cache']");
-    run_guest(b, "cache", "reeve_autostart=1\\nreeve_host_order=200");
-    run_guest(b, "db", "reeve_autostart=1\\ncmdline='null.create=slow:300'");
-    run_guest(b, "first", "reeve_autostart=1\\nreeve_host_order=1\\nreeve_autostart_delay=1");
-    run_guest(b, "orphan", "reeve_autostart=1\\nreeve_autostart_after=['nobody']");
-    run_guest(b, "round1", "reeve_autostart=1\\nreeve_autostart_after=['round2']");
-    run_guest(b, "round2", "reeve_autostart=1\\nreeve_autostart_after=['round1']");
+    bench_run(b, "app", "reeve_autostart=1\\nreeve_autostart_after=['db','cache']");
+    bench_run(b, "cache", "reeve_autostart=1\\nreeve_host_order=200");
+    bench_run(b, "db", "reeve_autostart=1\\ncmdline='null.create=slow:300'");
+    bench_run(b, "first", "reeve_autostart=1\\nreeve_host_order=1\\nreeve_autostart_delay=1");
+    bench_run(b, "orphan", "reeve_autostart=1\\nreeve_autostart_after=['nobody']");
+    bench_run(b, "round1", "reeve_autostart=1\\nreeve_autostart_after=['round2']");
+    bench_run(b, "round2", "reeve_autostart=1\\nreeve_autostart_after=['round1']");
     AUTO_JSON json_t *stop = bench_call(b, "host-stop", "%s", "{\"parallel\":8}");
     assert_int_equal(failed(stop), 0);
     assert_true(place_in_log(b, "app", "shutdown") < place_in_log(b, "db", "shutdown"));
@@ -182,10 +172,10 @@ static void test_a_domain_whose_resume_failed_is_not_booted(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "web1",
+    bench_run(b, "web1",
               "reeve_on_host_stop='suspend'\\nreeve_autostart=1\\n"
               "cmdline='null.restore=fail'");
-    run_guest(b, "web2", "reeve_on_host_stop='suspend'");
+    bench_run(b, "web2", "reeve_on_host_stop='suspend'");
     AUTO_JSON json_t *stop = bench_call(b, "host-stop", "%s", "");
     assert_int_equal(failed(stop), 0);
     bench_power_cut(b);
@@ -208,7 +198,7 @@ static void test_no_space_for_a_suspend_is_a_shutdown(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "web1", "reeve_on_host_stop='suspend'\\nreeve_autostart=1");
+    bench_run(b, "web1", "reeve_on_host_stop='suspend'\\nreeve_autostart=1");
     /* A file of the daemon's has no room for the guest's memory. */
     assert_int_equal(prlimit(b->pid, RLIMIT_FSIZE, &small, NULL), 0);
     AUTO_JSON json_t *stop = bench_call(b, "host-stop", "%s", "");
@@ -259,7 +249,7 @@ static void test_as_many_at_once_as_may_be(void **state)
     bench_start(b, NULL);
     for (int i = 0; i < 6; i++) {
         snprintf(name, sizeof name, "web%d", i);
-        run_guest(b, name, "reeve_on_host_stop='suspend'\\ncmdline='null.save=slow:200'");
+        bench_run(b, name, "reeve_on_host_stop='suspend'\\ncmdline='null.save=slow:200'");
     }
     conn_open(&c, b);
     int64_t begun = bench_now_ms();
@@ -279,7 +269,7 @@ static void test_a_stop_is_joined(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "web1", "reeve_on_host_stop='suspend'\\ncmdline='null.save=slow:500'");
+    bench_run(b, "web1", "reeve_on_host_stop='suspend'\\ncmdline='null.save=slow:500'");
     conn_open(&first, b);
     conn_open(&second, b);
     int one = conn_request(&first, "host-stop", "");
@@ -316,8 +306,8 @@ static void test_a_stop_cuts_a_start(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "goes", "reeve_on_host_stop='suspend'\\ncmdline='null.restore=slow:500'");
-    run_guest(b, "waits", "reeve_autostart=1\\nreeve_host_order=900");
+    bench_run(b, "goes", "reeve_on_host_stop='suspend'\\ncmdline='null.restore=slow:500'");
+    bench_run(b, "waits", "reeve_autostart=1\\nreeve_host_order=900");
     bench_do(b, "host-stop", "%s", "");
     bench_power_cut(b);
     bench_start(b, NULL);
@@ -359,9 +349,9 @@ static void test_a_stop_that_a_crash_cut_goes_on(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "slow", "reeve_on_host_stop='suspend'\\ncmdline='null.save=slow:2000'");
-    run_guest(b, "quick", "reeve_on_host_stop='suspend'");
-    run_guest(b, "stands", "reeve_on_host_stop='suspend'");
+    bench_run(b, "slow", "reeve_on_host_stop='suspend'\\ncmdline='null.save=slow:2000'");
+    bench_run(b, "quick", "reeve_on_host_stop='suspend'");
+    bench_run(b, "stands", "reeve_on_host_stop='suspend'");
     bench_do(b, "pause", "%s", "{\"domain\":\"stands\"}");
     conn_open(&c, b);
     (void)conn_request(&c, "host-stop", "");

@@ -35,16 +35,6 @@ static int after(void **state)
     return 0;
 }
 
-/* A managed domain with these lines of config (a "'" for each quote), running. */
-static void run_guest(struct bench *b, const char *name, const char *lines)
-{
-    bench_do(
-        b, "new",
-        "{\"config\":\"name='%s'\\nmemory=16\\nkernel='/vmlinuz'\\n%s\\n\",\"directory\":\"/\"}",
-        name, lines);
-    bench_do(b, "start", "{\"domain\":\"%s\"}", name);
-}
-
 static json_t *list(const struct bench *b)
 {
     json_t *answer = bench_call(b, "list", "%s", "");
@@ -151,7 +141,7 @@ static void test_every_action_of_every_end(void **state)
             AUTO_FREE char *lines = x_asprintf("%s='%s'\\ncmdline='null.%s-after=300'\\n"
                                                "reeve_restart_tries=1",
                                                ends[i].key, actions[k].action, ends[i].event);
-            run_guest(b, name, lines);
+            bench_run(b, name, lines);
         }
     for (size_t i = 0; i < ARRAY_LEN(ends); i++)
         for (size_t k = 0; k < ARRAY_LEN(actions); k++) {
@@ -195,7 +185,7 @@ static void test_names_of_what_is_left_never_collide(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "web1",
+    bench_run(b, "web1",
               "on_crash='rename-restart'\\ncmdline='null.crash-after=50'\\n"
               "reeve_restart_min_run=0");
     while (left_overs(b, "web1") < 6)
@@ -222,7 +212,7 @@ static void test_cores_are_bounded(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "web1",
+    bench_run(b, "web1",
               "on_crash='coredump-restart'\\ncmdline='null.crash-after=30'\\n"
               "reeve_restart_min_run=0");
     for (;;) {
@@ -241,7 +231,7 @@ static void test_a_policy_changed_while_it_runs_acts(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "web1", "cmdline='null.poweroff-after=1500'");
+    bench_run(b, "web1", "cmdline='null.poweroff-after=1500'");
     bench_do(b, "config-set", "%s",
              "{\"domain\":\"web1\",\"overrides\":[\"on_poweroff=preserve\"]}");
     bench_await_state(b, "web1", "shutdown");
@@ -256,7 +246,7 @@ static void test_the_limiter_outlives_the_daemon(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "web1",
+    bench_run(b, "web1",
               "on_crash='restart'\\ncmdline='null.crash-after=100'\\n"
               "reeve_restart_tries=2");
     /* Each time it waits to be booted again, the daemon is killed; the count goes on. */
@@ -328,9 +318,9 @@ static void test_records_are_made_anew(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    run_guest(b, "runs", "");
-    run_guest(b, "sleeps", "");
-    run_guest(b, "ends", "");
+    bench_run(b, "runs", "");
+    bench_run(b, "sleeps", "");
+    bench_run(b, "ends", "");
     AUTO_JSON json_t *was = bench_show(b, "runs");
     bench_do(b, "suspend", "%s", "{\"domain\":\"sleeps\"}");
     bench_do(b, "shutdown", "%s", "{\"domain\":\"ends\"}");
