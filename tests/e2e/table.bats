@@ -108,7 +108,8 @@ refusals()
     reeve start --paused web1
     refusals paused managed
     reeve delete --destroy web1
-    reeve create --paused "$place/web1.cfg"
+    # What it is told to go on with is none of the refused.
+    reeve create --paused "$place/web1.cfg" | grep -qF '(unpause lets it run on)'
     refusals paused transient
 }
 
