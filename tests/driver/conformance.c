@@ -408,6 +408,11 @@ static void a_guest_that_crashes_is_seen(void **state)
     ends(*state, CRASHES, OBS_CRASHED, REASON_GUEST_CRASH);
 }
 
+static void a_guest_that_its_watchdog_ends_is_seen(void **state)
+{
+    ends(*state, HANGS, OBS_CRASHED, REASON_WATCHDOG);
+}
+
 static void what_an_end_left_is_kept_beside(void **state)
 {
     struct rig *r = *state;
@@ -1374,18 +1379,19 @@ static void console_can_be_had_again(void **state)
 static const struct {
     const char *name;
     CMUnitTestFunction run;
-    bool of_processes; /* says something of guests that are processes, or of their machines */
-    size_t needs[4];   /* members that it calls, beyond those that every driver has */
+    size_t of;       /* 0, or where the subject says that its guests are what this is of */
+    size_t needs[4]; /* members that it calls, beyond those that every driver has */
 } cases[] = {
-#define ROW(f, of_processes, ...)                                                                  \
+#define ROW(f, of, ...)                                                                            \
     {                                                                                              \
-#f, f, of_processes,                                                                       \
+#f, f, of,                                                                                 \
         {                                                                                          \
             __VA_ARGS__                                                                            \
         }                                                                                          \
     }
-#define CASE(f, ...) ROW(f, false, __VA_ARGS__)
-#define PROCESS_CASE(f, ...) ROW(f, true, __VA_ARGS__)
+#define CASE(f, ...) ROW(f, 0, __VA_ARGS__)
+#define PROCESS_CASE(f, ...) ROW(f, offsetof(struct subject, has_process), __VA_ARGS__)
+#define WATCHDOG_CASE(f, ...) ROW(f, offsetof(struct subject, has_watchdog), __VA_ARGS__)
     CASE(create_is_paused_and_nothing_runs, MEMBER(create)),
     CASE(info_and_list_echo_the_domain, MEMBER(info)),
     CASE(create_that_fails_leaves_nothing, MEMBER(create)),
@@ -1401,6 +1407,7 @@ static const struct {
     CASE(a_guest_that_powers_off_is_seen, MEMBER(reset)),
     CASE(a_guest_that_reboots_is_seen, MEMBER(reset)),
     CASE(a_guest_that_crashes_is_seen, MEMBER(reset)),
+    WATCHDOG_CASE(a_guest_that_its_watchdog_ends_is_seen, MEMBER(reset)),
     CASE(what_an_end_left_is_kept_beside, MEMBER(set_aside)),
     CASE(whether_a_reboot_stands_is_changed_while_it_runs, MEMBER(set_reboots)),
     CASE(a_guests_own_reboots_are_counted, MEMBER(set_reboots)),
@@ -1465,7 +1472,9 @@ static int run(unsigned part, unsigned parts)
 
     for (size_t i = part - 1; i < ARRAY_LEN(cases); i += parts) {
         bool all = true;
-        if (cases[i].of_processes && !subject->has_process)
+        bool of;
+        memcpy(&of, (const char *)subject + cases[i].of, sizeof of);
+        if (cases[i].of != 0 && !of)
             continue;
         for (size_t k = 0; k < ARRAY_LEN(cases[i].needs) && cases[i].needs[k] != 0; k++)
             all = all && has(subject->driver, cases[i].needs[k]);

@@ -14,7 +14,7 @@
 struct guest;
 
 /* What a guest is to do by itself. */
-enum behaviour { PLAIN, DEAF, POWERS_OFF, REBOOTS, CRASHES, CANNOT_BE_MADE };
+enum behaviour { PLAIN, DEAF, POWERS_OFF, REBOOTS, CRASHES, HANGS, CANNOT_BE_MADE };
 
 struct subject {
     const struct driver *driver;
@@ -25,6 +25,7 @@ struct subject {
     int64_t count_ms;        /* and one more each so many milliseconds */
     bool has_process;        /* each guest is a process with its uuid in the arguments */
     bool has_host;           /* guests are the host's: the driver lists those of others too */
+    bool has_watchdog;       /* guests can be given one, and HANGS is one that no longer feeds it */
     bool has_machine;        /* guests see a whole machine: drives for discs, a power button */
     bool saved_standing;     /* guests of this kind cannot be saved while they run */
     unsigned vain_saves;     /* how many in the case with saves that come to nothing */

@@ -34,6 +34,7 @@ static void null_prepare(struct conf *conf, enum behaviour b)
         [POWERS_OFF] = "null.poweroff-after=1000",
         [REBOOTS] = "null.reboot-after=1000",
         [CRASHES] = "null.crash-after=1000",
+        [HANGS] = "null.watchdog-after=1000",
         [CANNOT_BE_MADE] = "null.create=fail null.restore=fail",
     };
 
@@ -69,6 +70,7 @@ const struct subject subject_null = {
     .enough = 100,
     .slack = 20,
     .count_ms = 1,
+    .has_watchdog = true,
     .vain_saves = 100,
     .parallel = 16,
     .disk_prefix = "vd",
@@ -91,6 +93,7 @@ static void qemu_prepare(struct conf *conf, enum behaviour b)
     conf->accel = CONF_ACCEL_TCG;
     /* A reboot that the driver itself does not follow up stands as an end. */
     conf->on_reboot = b == REBOOTS ? CONF_DESTROY : CONF_RESTART;
+    conf->watchdog = b == HANGS;
 }
 
 static void qemu_attach(struct guest *g)
@@ -194,6 +197,7 @@ static void qemu_provoke(struct guest *g, enum behaviour b)
         [POWERS_OFF] = "\npoweroff\n",
         [REBOOTS] = "\nreboot\n",
         [CRASHES] = "\ncrash\n",
+        [HANGS] = "\nwatchdog 1000\n",
         [CANNOT_BE_MADE] = "",
     };
     struct err e;
@@ -218,6 +222,7 @@ const struct subject subject_qemu = {
     .slack = 4,
     .count_ms = 150,
     .has_process = true,
+    .has_watchdog = true,
     .has_machine = true,
     .vain_saves = 12,
     .parallel = 2,
