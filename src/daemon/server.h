@@ -52,7 +52,7 @@ size_t server_clients(const struct server *s);
 
 enum role client_role(const struct client *c);
 const struct fs_user *client_user(const struct client *c);
-const char *client_actor(const struct client *c); /* "uid 1000 (1234 reeve)" */
+const char *client_actor(const struct client *c); /* "uid 1000 (reeve)" */
 
 /* Answers and frees the request. result is owned by the callee. */
 void request_return(struct request *r, json_t *result);
