@@ -208,8 +208,11 @@ static int check_args(const struct call *call, json_t *given, struct err *e)
         size_t i = 0;
         if (!arg)
             return err_set(e, ERR_BAD_REQUEST, "%s has no argument \"%.40s\"", call->name, key);
-        while (!str_eq(args[i].name, key))
+        while (i < ARRAY_LEN(args) && !str_eq(args[i].name, key))
             i++;
+        if (i == ARRAY_LEN(args))
+            return err_set(e, ERR_FAILED, "%s: the type of \"%s\" is not known; report it",
+                           call->name, key);
         if (!has_type(value, args[i].type))
             return err_set(e, ERR_BAD_REQUEST, "%s: \"%s\" must be %s", call->name, key,
                            type_texts[args[i].type]);
