@@ -75,7 +75,9 @@ find_daemon()
 
 show_daemon_log()
 {
-    [ -n "${BATS_TEST_COMPLETED:-}" ] || sed 's/^/reeved: /' "$place/reeved.log" | tail -n 25
+    [ -z "${BATS_TEST_COMPLETED:-}" ] || return 0
+    sed 's/^/reeved: /' "$place/reeved.log" | tail -n 25
+    xl dmesg | tail -n 5 | sed 's/^/xen: /'
 }
 
 crash_daemon()
