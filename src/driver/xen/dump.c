@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdio.h>
 
 #include "driver/xen/inject.h"
@@ -25,6 +26,8 @@ int dump_core(struct driver_handle *h, const struct domain_ref *ref, int fd, con
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     rc = libxl_domain_core_dump(s.ctx, info.domid, path, session_how(&s));
     int result = session_await(&s, rc, NULL, NULL, "cannot dump the guest's memory", NULL, e);
+    if (result < 0 && s.why_errno == ENOSPC)
+        e->code = ERR_NO_SPACE; /* libxl's own code says no more than that it failed */
     if (runs) {
         struct op after = op_within(LET_RUN_MS);
         struct err second;

@@ -37,9 +37,11 @@ static int check_dom0(struct err *e)
 
 static int check_xenstored(struct err *e)
 {
-    struct xs_handle *xs = xs_open(0);
     unsigned len;
 
+    if (session_xenstored(e) < 0)
+        return -1;
+    struct xs_handle *xs = xs_open(0);
     if (!xs)
         return err_errno(e, ERR_DRIVER_UNAVAILABLE, errno,
                          "xenstored does not answer; Xen's services must have been started");

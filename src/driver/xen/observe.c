@@ -178,6 +178,8 @@ static int watch_begin(struct driver_handle *h, struct err *e)
 {
     if (h->watch)
         return 0;
+    if (session_xenstored(e) < 0)
+        return -1;
     h->watch = xs_open(0);
     if (!h->watch)
         return err_errno(e, ERR_DRIVER_UNAVAILABLE, errno, "xenstored does not answer");

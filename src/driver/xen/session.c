@@ -7,7 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <xenstore_lib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -65,8 +69,11 @@ __attribute__((format(printf, 5, 0))) static void on_message(xentoollog_logger *
         size_t at = strlen(line);
         snprintf(line + at, sizeof line - at, ": %s", strerror(errnum));
     }
-    if (level >= XTL_ERROR)
+    if (level >= XTL_ERROR) {
         keep(s, line);
+        if (errnum > 0)
+            s->why_errno = errnum;
+    }
     if (level >= XTL_NOTICE)
         log_debug("%s: %s", context ? context : "libxl", line);
 }
@@ -92,6 +99,23 @@ static const libxl_childproc_hooks children = {
     .chldowner = libxl_sigchld_owner_libxl_always_selective_reap,
 };
 
+/* Where xenstored's socket refuses it, Xen's library asks through dom0's kernel instead, which
+ * waits for ever for the answer of one that has died. Where there is no socket, the store is in a
+ * domain of its own and that way is right. */
+int session_xenstored(struct err *e)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && str_copy(address.sun_path, sizeof address.sun_path, xs_daemon_socket()) &&
+        connect(fd, (struct sockaddr *)&address, sizeof address) < 0 && errno == ECONNREFUSED)
+        return err_set(
+            e, ERR_DRIVER_UNAVAILABLE,
+            "xenstored has ended; its guests go on, but Xen cannot be asked for anything "
+            "until it runs");
+    return 0;
+}
+
 int session_open(struct session *s, struct err *e)
 {
     static const libxl_event_hooks hooks = {.disaster = on_disaster};
@@ -99,6 +123,8 @@ int session_open(struct session *s, struct err *e)
     *s = (struct session)SESSION_NONE;
     s->log.vmessage = on_message;
     s->log.destroy = on_destroy;
+    if (session_xenstored(e) < 0)
+        return -1;
     if (libxl_ctx_alloc(&s->ctx, LIBXL_VERSION, 0, &s->log) != 0) {
         s->ctx = NULL;
         return err_set(e, ERR_DRIVER_UNAVAILABLE, "cannot reach Xen%s%s", s->why[0] ? ": " : "",
@@ -122,6 +148,8 @@ void session_close(struct session *s)
 
 struct xs_handle *session_xs(struct session *s, struct err *e)
 {
+    if (!s->xs && session_xenstored(e) < 0)
+        return NULL;
     if (!s->xs)
         s->xs = xs_open(0);
     if (!s->xs)
@@ -157,6 +185,7 @@ uint64_t session_read_number(struct session *s, uint32_t domid, const char *key,
 void session_begin(struct session *s)
 {
     s->why[0] = '\0';
+    s->why_errno = 0;
 }
 
 /* Of libxl's codes those that say more than that it failed. */

@@ -29,9 +29,14 @@ struct session {
     libxl_ctx *ctx;
     struct xs_handle *xs;      /* once session_xs was asked for it */
     char why[SESSION_WHY_MAX]; /* what libxl has complained of since the last call began */
+    int why_errno;             /* of the last of these that had one; 0: none */
     bool disaster;             /* libxl has said that it cannot go on */
     libxl_asyncop_how how;
 };
+
+/* Whether there is a xenstored to ask: each connection to it is opened after this. Sets
+ * ERR_DRIVER_UNAVAILABLE. */
+int session_xenstored(struct err *e) MUST_CHECK;
 
 /* Opens a context. s is the caller's; session_close in either case. Sets ERR_DRIVER_UNAVAILABLE
  * with libxl's reason. */
