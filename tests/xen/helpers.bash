@@ -159,6 +159,13 @@ assert_no_line_but()
     return "$status"
 }
 
+# remember NAME: where its counter and its console's log stand, in count and size.
+remember()
+{
+    count=$(guest_count "$1")
+    size=$(console_size "$1")
+}
+
 # last_reason NAME: why the domain is in its state.
 last_reason()
 {

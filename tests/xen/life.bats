@@ -16,13 +16,6 @@ setup_file()
     done
 }
 
-# remember NAME: where its counter and its console's log stand, in count and size.
-remember()
-{
-    count=$(guest_count "$1")
-    size=$(console_size "$1")
-}
-
 @test "new and start: the guest boots, and xl lists it" {
     local kind name
     for kind in "${kinds[@]}"; do
