@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "driver/xen/build.h"
@@ -202,14 +203,27 @@ int life_shutdown(struct driver_handle *h, const struct domain_ref *ref, const s
 
 /* ---- destroy ---- */
 
+static bool is_gone(struct session *s, uint32_t domid)
+{
+    AUTO_DOMINFO libxl_dominfo info = {0};
+
+    libxl_dominfo_init(&info);
+    return libxl_domain_info(s->ctx, &info, domid) == ERROR_DOMAIN_NOTFOUND;
+}
+
 static int end(struct session *s, uint32_t domid, const struct op *op, struct err *e)
 {
     int rc = libxl_domain_destroy(s->ctx, domid, session_how(s));
 
     if (session_await(s, rc, op, NULL, "cannot destroy the guest", &rc, e) == 0)
         return 0;
-    /* Somebody else was faster. */
-    return rc == ERROR_DOMAIN_NOTFOUND || rc == ERROR_DOMAIN_DESTROYED ? 0 : -1;
+    /* Somebody else was faster: also in the middle, when libxl says what else it missed. */
+    if (rc == ERROR_DOMAIN_NOTFOUND || rc == ERROR_DOMAIN_DESTROYED)
+        return 0;
+    if (!is_gone(s, domid))
+        return -1;
+    log_warn("domain %u is gone: %s", domid, e->msg);
+    return 0;
 }
 
 int life_destroy(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
