@@ -237,7 +237,8 @@ struct driver {
     /* Takes back a guest's own power-off or reboot that stands as OBS_SHUTDOWN, per on_reboot =
      * restart, is `reset`. There is no other call for it but the next. */
 
-    /* After the guest asked for it (REASON_SOFT_RESET): starts it over in its own memory. */
+    /* After the guest asked for it (REASON_SOFT_RESET): starts it over in its own memory.
+     * ERR_UNSUPPORTED: not of this guest; nothing has changed. */
     int (*soft_reset)(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                       struct err *e);
     /* For drivers whose guests can come up again from their own reboot without a daemon

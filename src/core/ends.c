@@ -16,7 +16,13 @@
 #include "core/last_words.h"
 #include "core/policy.h"
 
-enum { DUMP_MS = 30 * 60 * 1000, QUICK_MS = 15 * 1000, DESTROY_MS = 30 * 1000, ASIDE_NAMES = 20 };
+enum {
+    DUMP_MS = 30 * 60 * 1000,
+    QUICK_MS = 15 * 1000,
+    START_OVER_MS = 120 * 1000, /* with a device model, which is started anew */
+    DESTROY_MS = 30 * 1000,
+    ASIDE_NAMES = 20
+};
 
 static bool has_body(const struct job *j)
 {
@@ -189,16 +195,29 @@ int ends_build_again(struct job *j, struct err *e)
     return clear_away(j, e) < 0 ? -1 : build_anew(j, "restart.gone", e);
 }
 
-/* In the same domain: by its reset button, or (soft) by the guest's own way. */
-static int boot_in_place(struct job *j, bool soft, struct err *e)
+static int booted_in_place(struct job *j, struct err *e)
 {
-    const struct driver *driver = j->engine->driver;
-
-    if (job_commit(j, "restarting", NULL, e) < 0 || fault_point("restart.intent", e) < 0 ||
-        steps_driver(j, soft ? driver->soft_reset : driver->reset, QUICK_MS, e) < 0)
-        return -1;
     steps_booted(j);
     return fault_point("restart.running", e);
+}
+
+/* In the same domain, by its reset button. */
+static int boot_in_place(struct job *j, struct err *e)
+{
+    if (job_commit(j, "restarting", NULL, e) < 0 || fault_point("restart.intent", e) < 0 ||
+        steps_driver(j, j->engine->driver->reset, QUICK_MS, e) < 0)
+        return -1;
+    return booted_in_place(j, e);
+}
+
+/* In the same domain and memory, as the guest asked. */
+static int start_over(struct job *j, struct err *e)
+{
+    if (job_commit(j, "restarting", NULL, e) < 0 || fault_point("restart.intent", e) < 0 ||
+        steps_driver(j, j->engine->driver->soft_reset, START_OVER_MS, e) < 0)
+        return -1;
+    steps_console(j); /* its terminal may be another */
+    return 0;
 }
 
 int ends_restart(struct job *j, struct err *e)
@@ -210,17 +229,19 @@ int ends_restart(struct job *j, struct err *e)
     const struct driver *driver = j->engine->driver;
     bool aside = p->rename && has_body(j) && driver->set_aside;
     bool soft = p->soft && has_body(j) && driver->soft_reset && reason == REASON_SOFT_RESET;
-    bool kept = aside && set_aside(j, e) == 0;
+    bool kept = aside ? set_aside(j, e) == 0 : soft && start_over(j, e) == 0;
     AUTO_FREE char *not_kept =
-        aside && !kept ? x_asprintf("; what was left of it could not be kept: %s", e->msg) : NULL;
+        (aside || soft) && !kept ? x_asprintf("; %s could not be kept: %s",
+                                              aside ? "what was left of it" : "its memory", e->msg)
+                                 : NULL;
     int result;
 
     if (kept)
-        result = build_anew(j, "restart.aside", e);
+        result = aside ? build_anew(j, "restart.aside", e) : booted_in_place(j, e);
     else if (aside && e->code != ERR_UNSUPPORTED)
         result = -1;
-    else if (soft || (has_body(j) && !j->r->live_config && !driver->builds_anew))
-        result = boot_in_place(j, soft, e);
+    else if (has_body(j) && !j->r->live_config && !driver->builds_anew)
+        result = boot_in_place(j, e);
     else
         result = ends_build_again(j, e); /* also for a config that waits for the next boot */
     if (result < 0)

@@ -26,6 +26,13 @@ TEXT
     [ $# -eq 0 ] || printf '%s\n' "$@" >>"$place/$name.cfg"
 }
 
+# make_tiny NAME KERNEL: a PVH guest of a few instructions.
+make_tiny()
+{
+    make_xen_config "$1" pvh
+    sed -i "s|^kernel.*|kernel = \"$REEVE_BUILD_DIR/tests/xen/$2\"|; /^ramdisk/d" "$place/$1.cfg"
+}
+
 console_file()
 {
     echo "/var/log/xen/console/guest-$1.log"
@@ -135,7 +142,13 @@ stands_saved()
     [[ "$(xl_state "$1")" == ???s?? ]]
 }
 
-# assert_no_leftovers: neither domains nor what describes them in xenstore.
+# userdata: libxl's files about domains, but for Domain-0's.
+userdata()
+{
+    find /var/lib/xen -name 'userdata-*' ! -name 'userdata-?.0.*'
+}
+
+# assert_no_leftovers: neither domains nor what describes them in xenstore and in libxl's files.
 assert_no_leftovers()
 {
     wait_for 30 alone
@@ -144,6 +157,7 @@ assert_no_leftovers()
     xenstore-list /local/domain/0/backend 2>/dev/null | while read -r kind; do
         xenstore-list "/local/domain/0/backend/$kind"
     done | assert_no_line_but 0
+    userdata | assert_no_line_but ''
 }
 
 # assert_no_line_but LINE: fails and shows it when its input has another.

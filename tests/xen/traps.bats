@@ -7,13 +7,6 @@
 
 load helpers
 
-# make_tiny NAME KERNEL: a PVH guest of a few instructions.
-make_tiny()
-{
-    make_xen_config "$1" pvh
-    sed -i "s|^kernel.*|kernel = \"$REEVE_BUILD_DIR/tests/xen/$2\"|; /^ramdisk/d" "$place/$1.cfg"
-}
-
 # make_deaf NAME: one that runs and answers nobody.
 make_deaf()
 {
@@ -125,6 +118,63 @@ asked()
     ask slow disk 'disk xvdb 8388608 bytes rw, .*'
     reeve destroy slow
     assert_no_leftovers
+}
+
+@test "what a crash left is kept beside its successor, which has the same disk" {
+    local aside
+    truncate -s 8M "$place/disk.img"
+    make_xen_config beside pv 'on_crash = "rename-restart"' "disk = [ \"$place/disk.img,raw,xvda,w\" ]" \
+        'vif = [ "bridge=xenbr0" ]'
+    run_guest beside managed
+    ask beside 'disk kept' "disk xvda 8388608 bytes rw, text 'kept'"
+    ask beside crash 'crashing on request'
+    wait_for 120 is_restarted beside
+    aside=$(reeve list --format json | jq -r '.domains[] | select(.name != "beside" and .id != 0) | .name')
+    [[ $aside == beside-* ]]
+    assert_state "$aside" crashed
+    [ "$(field "$aside" uuid)" != "$(field beside uuid)" ]
+    # Also where xl looks for it.
+    [ "$(xl list -v "$aside" | grep -c "$(field "$aside" uuid)")" -eq 1 ]
+    ask beside disk "disk xvda 8388608 bytes rw, text 'kept'"
+    reeve destroy "$aside"
+    [ "$(state "$aside")" = absent ]
+    assert_state beside running
+    reeve destroy beside
+    reeve delete beside
+    assert_no_leftovers
+    xenstore-list /vm 2>/dev/null | assert_no_line_but ''
+}
+
+# Two domains are listed, of which the one of that name runs.
+is_restarted()
+{
+    [ "$(reeve list --format json | jq -c --arg name "$1" \
+        '[.domains[] | select(.id != 0) | .state == "running" and .name == $name] | sort')" = '[false,true]' ]
+}
+
+# HVM guests are started over (hvm.bats).
+@test "a PVH guest that asks for a soft reset is booted anew, and the log says why; or is kept" {
+    local id
+    make_tiny soft soft_guest
+    reeve create -p "$place/soft.cfg"
+    id=$(field soft id)
+    reeve unpause soft
+    wait_for 60 log_has soft 'its memory could not be kept: .* hvm alone'
+    [ "$(field soft id)" != "$id" ]
+    reeve destroy soft
+    make_tiny soft soft_guest
+    echo 'on_soft_reset = "preserve"' >>"$place/soft.cfg"
+    reeve create "$place/soft.cfg"
+    wait_for 60 is_state soft shutdown
+    [ "$(last_reason soft)" = soft-reset ]
+    reeve destroy soft
+    assert_no_leftovers
+}
+
+# log_has NAME PATTERN
+log_has()
+{
+    reeve log "$1" | grep -q "$2"
 }
 
 @test "a checkpoint lets a PVH guest run until its last round; of a PV one it says why not" {

@@ -42,6 +42,7 @@ const struct driver driver_xen = {
     .shutdown = life_shutdown,
     .reboot = life_reboot,
     .reset = life_reset,
+    .soft_reset = life_soft_reset,
     .set_aside = aside_set,
     .dump_core = dump_core,
     .info = observe_info,

@@ -298,3 +298,30 @@ int life_reboot(struct driver_handle *h, const struct domain_ref *ref, const str
     host_changed(h);
     return result;
 }
+
+int life_soft_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                    struct err *e)
+{
+    AUTO_SESSION struct session s = SESSION_NONE;
+    AUTO_DOMINFO libxl_dominfo info = {0};
+    libxl_domain_type type;
+    libxl_domain_config config;
+
+    if (host_enter(&s, ref, &info, e) < 0 || host_type(&s, &info, &type, e) < 0)
+        return -1;
+    if (!info.shutdown || info.shutdown_reason != LIBXL_SHUTDOWN_REASON_SOFT_RESET)
+        return err_set(e, ERR_WRONG_STATE, "the guest has not asked for a soft reset");
+    if (type != LIBXL_DOMAIN_TYPE_HVM)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "Xen's library starts guests of type hvm alone over in their memory");
+    int result = read_record(&s, info.domid, &config, op, e);
+    if (result == 0) {
+        int rc = libxl_domain_soft_reset(s.ctx, &config, info.domid, session_how(&s), NULL);
+        result = session_await(&s, rc, op, NULL, "cannot start the guest over", NULL, e);
+    }
+    libxl_domain_config_dispose(&config);
+    if (result == 0)
+        result = life_let_run(&s, info.domid, op, e);
+    host_changed(h);
+    return result;
+}

@@ -15,6 +15,9 @@ int life_reboot(struct driver_handle *h, const struct domain_ref *ref, const str
                 struct err *e) MUST_CHECK;
 int life_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                struct err *e) MUST_CHECK;
+/* Of HVM guests; ERR_UNSUPPORTED for others, to which nothing has been done. */
+int life_soft_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
+                    struct err *e) MUST_CHECK;
 int life_destroy(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                  struct err *e) MUST_CHECK;
 
