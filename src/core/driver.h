@@ -71,8 +71,9 @@ struct guest_memory {
     int file_fd; /* the file that it is to be, of max_memory_kib rounded up to 8 KiB, borrowed; -1:
                     memory that the driver makes */
     bool apart;  /* restore: it is not in the stream (save_apart) but in the file, or: */
-    /* NULL, or writes all of it to fd, which has `bytes` bytes and reads as zeros. Called once,
-     * before the stream is read; fd stays the driver's. */
+    /* NULL, or writes all of it to fd, which has `bytes` bytes and reads as zeros. Called once, on
+     * any thread; it has returned before the stream is read, and before `restore` does. fd stays
+     * the driver's. */
     int (*fill)(void *arg, int fd, uint64_t bytes, const struct op *op, struct err *e);
     void *arg;
 };

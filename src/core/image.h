@@ -210,6 +210,9 @@ int image_unclaim(const char *path, struct err *e) MUST_CHECK;
 int image_unlink(const char *path, struct err *e) MUST_CHECK;
 /* The same, and its folder when that is empty: for the daemon's own images/UUID/ only. */
 int image_remove(const char *path, struct err *e) MUST_CHECK;
+/* The same without waiting for the disk: for a spent image that the store knows no more. One that a
+ * power cut brings back is removed by the next start. */
+int image_clear(const char *path, struct err *e) MUST_CHECK;
 /* Renames path to path.discarded-TIME, beside it; for images set aside. *ret_path is owned. */
 int image_set_aside(const char *path, char **ret_path, struct err *e) MUST_CHECK;
 

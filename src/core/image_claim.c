@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The names of an image on its way: NAME, NAME.spent once claimed, NAME.discarded-TIME when set
- * aside. Each step is durable when its function returns. */
+ * aside. Each step is durable when its function returns, but for image_clear's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -99,15 +99,29 @@ int image_unlink(const char *path, struct err *e)
     return fs_sync_dir(dirfd, path, e);
 }
 
-int image_remove(const char *path, struct err *e)
+/* A folder that stays, because others are in it or it is not ours, does no harm. */
+static void remove_folder_of(const char *path)
 {
     AUTO_FREE char *dir = NULL;
 
-    int result = image_unlink(path, e);
     fs_split(path, &dir);
-    /* A folder that stays, because others are in it or it is not ours, does no harm. */
     (void)rmdir(dir);
+}
+
+int image_remove(const char *path, struct err *e)
+{
+    int result = image_unlink(path, e);
+
+    remove_folder_of(path);
     return result;
+}
+
+int image_clear(const char *path, struct err *e)
+{
+    if (unlink(path) < 0 && errno != ENOENT)
+        return err_errno(e, ERR_FAILED, errno, "cannot remove the image %s", path);
+    remove_folder_of(path);
+    return 0;
 }
 
 int image_set_aside(const char *path, char **ret_path, struct err *e)

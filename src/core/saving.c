@@ -694,7 +694,7 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
         fault_point("resume.committed", e) < 0)
         return -1;
     struct err left;
-    if (image_remove(spent_path, &left) < 0)
+    if (image_clear(spent_path, &left) < 0)
         job_warn(j, "%s runs, and its spent image is left until the next start of reeved: %s",
                  j->r->name, left.msg);
     return 0;

@@ -3,6 +3,7 @@
  * there, or the power goes. Afterwards the guest runs on from where it was, or is suspended and
  * goes on from there, or is broken with its ways out; there is one of it, and nothing is left
  * over. */
+#include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -577,6 +578,44 @@ static void test_discard_of_spent(void **state)
     assert_true(bench_count(b, name) < BENCH_LONG_MS);
 }
 
+/* The removal of a spent image is not waited for: a power cut may bring it back, beside a guest that
+ * ran, or that was suspended once more. */
+static void test_spent_comes_back(void **state)
+{
+    AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
+    struct bench *b = &bench;
+
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        bench_open(b);
+        bench_start(b, NULL);
+        make_running(b, true);
+        AUTO_FREE char *path = x_asprintf("%s/images/%s/memory.reeve", b->state, uuid);
+        AUTO_FREE char *copy = x_asprintf("%s/old", b->dir);
+        AUTO_FREE char *spent = x_asprintf("%s.spent", path);
+        AUTO_FREE char *folder = x_asprintf("%s/images/%s", b->state, uuid);
+        bench_do(b, "suspend", "%s", one);
+        assert_int_equal(link(path, copy), 0);
+        bench_do(b, "resume", "%s", one);
+        assert_int_equal(access(folder, F_OK), -1);
+        int64_t counted = bench_count(b, name);
+        if (again)
+            bench_do(b, "suspend", "%s", one);
+        bench_power_cut(b);
+        assert_true(mkdir(folder, 0700) == 0 || errno == EEXIST);
+        assert_int_equal(rename(copy, spent), 0);
+        bench_start(b, NULL);
+        assert_string_equal(bench_state(b, name), again ? "suspended" : "halted");
+        if (again) {
+            bench_do(b, "resume", "%s", one);
+            assert_true(bench_count(b, name) >= counted);
+        }
+        bench_tidy(b, false);
+        bench_close(b);
+    }
+    bench.dir[0] = '\0';
+}
+
 /* A host that goes down with nothing under way. */
 static void test_power_cut_at_rest(void **state)
 {
@@ -706,6 +745,7 @@ int main(int argc, char **argv)
     add(&tests[count++], "power cut at rest", test_power_cut_at_rest, NULL);
     add(&tests[count++], "a pause behind a reset", test_a_pause_behind_a_reset, NULL);
     add(&tests[count++], "discard of a spent image", test_discard_of_spent, NULL);
+    add(&tests[count++], "a spent image comes back", test_spent_comes_back, NULL);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         add(&tests[count++], x_strdup(what(&rows[i], "kill")), test_kill, &rows[i]);
         add(&tests[count++], x_strdup(what(&rows[i], "fail")), test_fail, &rows[i]);

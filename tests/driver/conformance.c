@@ -31,7 +31,7 @@
 #include "rig.h"
 #include "saves.h"
 
-enum { AWAY_MS = 1500 };
+enum { AWAY_MS = 1500, FILL_MS = 20 * 1000 };
 
 static const struct subject *subject;
 
@@ -869,6 +869,20 @@ static int refuse_to_fill(void *arg, int fd, uint64_t bytes, const struct op *op
     return err_set(e, ERR_DAMAGED, "the memory is not to be had");
 }
 
+/* One that goes on for as long as it is let: it ends when the start beside it has failed. */
+static int fill_until_cancelled(void *arg, int fd, uint64_t bytes, const struct op *op,
+                                struct err *e)
+{
+    struct op bounded = op_narrow(op, FILL_MS);
+
+    (void)arg;
+    (void)fd;
+    (void)bytes;
+    assert_int_equal(op_wait(&bounded, -1, 0, "its cancel", e), -1);
+    assert_int_equal(e->code, ERR_CANCELLED);
+    return -1;
+}
+
 /* Saves with the memory apart, its stream to fd, and takes the memory once the guest stands. */
 static struct memory_copy save_apart_to(struct guest *g, int fd, int64_t *ret_value)
 {
@@ -898,7 +912,9 @@ static void memory_apart_comes_back(void **state)
     struct op op = rig_op(r);
     struct err e;
     int64_t value;
+    char *platform;
 
+    EXPECT_OK(r->driver->platform(r->handle, &g->ref, &platform, &e));
     for (int round = 0; round < 2; round++) {
         int fd = scratch();
         rig_reopen(r);
@@ -912,6 +928,8 @@ static void memory_apart_comes_back(void **state)
         g->args.memory = &memory;
         EXPECT_ERR(restore_by_pipe(g, fd, NULL, &e), ERR_DAMAGED);
         rig_expect_no_trace(r);
+        memory.fill = fill_until_cancelled;
+        expect_refused_elsewhere(g, fd, platform);
         memory.fill = fill_from_copy;
         EXPECT_OK(restore_by_pipe(g, fd, NULL, &e));
         g->args.memory = NULL;
@@ -921,6 +939,7 @@ static void memory_apart_comes_back(void **state)
         close(copy.fd);
         close(fd);
     }
+    free(platform);
     int fd = scratch();
     struct memory_copy copy = save_apart_to(g, fd, &value);
     EXPECT_OK(r->driver->save_undo(r->handle, &g->ref, false, &op, &e));

@@ -192,8 +192,15 @@ static void removed_with_its_empty_folder(void **state)
     assert_int_equal(files_in(sub), 0);
     assert_int_equal(image_remove(path, &e), 0);
     assert_int_equal(access(sub, F_OK), -1);
+    assert_int_equal(image_clear(path, &e), 0);
+    assert_int_equal(mkdir(sub, 0700), 0);
+    put_file(path, "one", 3);
+    assert_int_equal(image_clear(path, &e), 0);
+    assert_int_equal(access(sub, F_OK), -1);
     assert_int_equal(mkdir(sub, 0700), 0);
     assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(image_clear(path, &e), -1);
+    assert_non_null(strstr(e.msg, path));
     assert_int_equal(image_remove(path, &e), -1);
     assert_non_null(strstr(e.msg, path));
 }

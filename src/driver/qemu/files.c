@@ -323,13 +323,11 @@ static int open_taps(struct launch *l, bool check, struct files *files, struct e
 static int open_ram(const struct driver_handle *h, struct launch *l, struct files *files,
                     struct err *e)
 {
-    const struct guest_memory *memory = l->args->memory;
-
-    if (!memory || memory->file_fd < 0)
+    if (l->ram_file < 0)
         return 0;
-    if (h->drop_rights && fchown(memory->file_fd, h->uid, h->gid) < 0)
+    if (h->drop_rights && fchown(l->ram_file, h->uid, h->gid) < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot give QEMU the file of its memory");
-    AUTO_CLOSE int fd = fcntl(memory->file_fd, F_DUPFD_CLOEXEC, 0);
+    AUTO_CLOSE int fd = fcntl(l->ram_file, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot give QEMU the file of its memory");
     l->ram = files_add(files, TAKE_FD(fd));

@@ -290,6 +290,7 @@ int launch_init(struct launch *ret, const struct create_args *args, struct err *
                        .ramdisk = -1,
                        .firmware = -1,
                        .variables = -1,
+                       .ram_file = -1,
                        .ram = -1,
                        .scsi_place = -1};
 

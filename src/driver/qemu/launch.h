@@ -65,7 +65,8 @@ struct launch {
     bool variables_made;       /* the domain had no variables before this launch */
     int firmware, variables;
     int control, events, journal, journal_log, kernel, ramdisk;
-    int ram; /* the file that is the guest's memory */
+    int ram_file; /* borrowed: the file that is to be the guest's memory; -1: QEMU makes it */
+    int ram;
 };
 
 /* Fills in all but the descriptors and machine_name, accel, cpu. ERR_UNSUPPORTED or ERR_BAD_CONFIG

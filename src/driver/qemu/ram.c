@@ -4,20 +4,35 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 
-/* What /proc shows of memory-backend-memfd (backends/hostmem-memfd.c in QEMU's source). */
-static const char LINK[] = "/memfd:memory-backend-memfd";
+/* The memfd's name is that of memory-backend-memfd (backends/hostmem-memfd.c in QEMU's source). */
+#define NAME "memory-backend-memfd"
+static const char LINK[] = "/memfd:" NAME;
 
 uint64_t ram_bytes(uint64_t max_memory_kib)
 {
     return ((max_memory_kib + 7) & ~UINT64_C(7)) * 1024;
+}
+
+int ram_make(uint64_t bytes, int *ret_fd, struct err *e)
+{
+    AUTO_CLOSE int fd = memfd_create(NAME, MFD_CLOEXEC);
+
+    /* QEMU opens it again, as its own user; others shall not. */
+    if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 || fchmod(fd, 0600) < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot make the guest's memory");
+    *ret_fd = TAKE_FD(fd);
+    return 0;
 }
 
 static bool is_ram(int dirfd, const char *name, uint64_t inode, uint64_t bytes)
@@ -33,8 +48,7 @@ static bool is_ram(int dirfd, const char *name, uint64_t inode, uint64_t bytes)
            memcmp(link, LINK, strlen(LINK)) == 0;
 }
 
-int ram_open(pid_t pid, uint64_t inode, uint64_t max_memory_kib, int flags, int *ret_fd,
-             struct err *e)
+int ram_open(pid_t pid, uint64_t inode, uint64_t max_memory_kib, int *ret_fd, struct err *e)
 {
     char path[64];
     struct dirent *entry;
@@ -46,7 +60,7 @@ int ram_open(pid_t pid, uint64_t inode, uint64_t max_memory_kib, int flags, int 
         return err_errno(e, ERR_UNSUPPORTED, errno, "cannot look at QEMU's descriptors");
     while (fd < 0 && (entry = readdir(dir)))
         if (is_ram(dirfd(dir), entry->d_name, inode, ram_bytes(max_memory_kib)))
-            fd = openat(dirfd(dir), entry->d_name, flags | O_CLOEXEC);
+            fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
     closedir(dir);
     if (fd < 0)
         return err_set(e, ERR_UNSUPPORTED, "QEMU has no shared memory of the guest's size");
@@ -60,4 +74,66 @@ int ram_set_apart(struct qmp *q, bool apart, const struct op *op, struct err *e)
                              "state", 1, "capability", "x-ignore-shared", "state", apart);
 
     return qmp_run(q, "migrate-set-capabilities", both, op, NULL, e);
+}
+
+/* ---- filling ---- */
+
+static void raise_event(int fd)
+{
+    uint64_t one = 1;
+
+    /* It cannot fail but for a counter that is full: then it is raised already. */
+    if (write(fd, &one, sizeof one) < 0)
+        return;
+}
+
+static void *fill_main(void *arg)
+{
+    struct ram_fill *f = arg;
+
+    f->result = f->memory->fill(f->memory->arg, f->fd, f->bytes, &f->op, &f->err);
+    raise_event(f->over_fd);
+    return NULL;
+}
+
+int ram_fill_begin(struct ram_fill *f, const struct guest_memory *memory, int fd, uint64_t bytes,
+                   const struct op *op, struct err *e)
+{
+    f->memory = memory;
+    f->fd = fd;
+    f->bytes = bytes;
+    f->op = *op;
+    f->op.cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    f->over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (f->op.cancel_fd < 0 || f->over_fd < 0)
+        return err_errno(e, ERR_FAILED, errno, "cannot make an eventfd");
+    int failed = pthread_create(&f->thread, NULL, fill_main, f);
+    if (failed)
+        return err_errno(e, ERR_FAILED, failed, "cannot start a thread");
+    f->joinable = true;
+    return 0;
+}
+
+int ram_fill_await(struct ram_fill *f, const struct op *op, struct err *e)
+{
+    if (!f->joinable)
+        return 0;
+    if (op_wait(op, f->over_fd, POLLIN, "the guest's memory", e) < 0)
+        return -1;
+    pthread_join(f->thread, NULL);
+    f->joinable = false;
+    if (f->result < 0)
+        *e = f->err;
+    return f->result;
+}
+
+void ram_fill_finish(struct ram_fill *f)
+{
+    if (f->joinable) {
+        raise_event(f->op.cancel_fd);
+        pthread_join(f->thread, NULL);
+        f->joinable = false;
+    }
+    mem_cleanup_close(&f->op.cancel_fd);
+    mem_cleanup_close(&f->over_fd);
 }

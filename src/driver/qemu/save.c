@@ -246,7 +246,7 @@ static int open_memory(const struct session *s, int *ret_fd, uint64_t *ret_bytes
     AUTO_CLOSE int fd = -1;
 
     if (meta_read(s->dirfd, &meta, e) < 0 ||
-        ram_open(meta.pid, meta.ram_inode, meta.max_memory_kib, O_RDONLY, &fd, e) < 0 ||
+        ram_open(meta.pid, meta.ram_inode, meta.max_memory_kib, &fd, e) < 0 ||
         proc_open(meta.pid, meta.start, &pidfd, e) < 0) /* still the process that it was */
         return -1;
     *ret_fd = TAKE_FD(fd);

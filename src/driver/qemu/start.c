@@ -43,6 +43,8 @@ struct start {
     int pidfd;
     int stderr_fd; /* the read end of QEMU's stderr */
     int vnc;       /* the listening socket, until QEMU has it */
+    int ram;       /* the memory of a saved guest, where it is no file */
+    struct ram_fill fill;
     struct qmp qmp;
 };
 
@@ -54,13 +56,16 @@ static struct start start_of(struct driver_handle *h, const struct create_args *
                           .pidfd = -1,
                           .stderr_fd = -1,
                           .vnc = -1,
+                          .ram = -1,
+                          .fill = RAM_FILL_NONE,
                           .qmp = {.fd = -1}};
 }
 
 static void start_finish(struct start *s)
 {
-    const int fds[] = {s->dirfd, s->pidfd, s->stderr_fd, s->vnc};
+    const int fds[] = {s->dirfd, s->pidfd, s->stderr_fd, s->vnc, s->ram};
 
+    ram_fill_finish(&s->fill);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -125,6 +130,34 @@ static int decide(struct start *s, struct err *e)
     s->launch.accel = s->platform.accel;
     s->launch.cpu = s->platform.cpu;
     return 0;
+}
+
+/* ---- the memory, where it is not QEMU's own matter ---- */
+
+static bool is_to_be_filled(const struct start *s)
+{
+    return s->args->memory && s->args->memory->apart && s->args->memory->fill;
+}
+
+/* Memory that is to be filled is there before QEMU is. */
+static int make_memory(struct start *s, struct err *e)
+{
+    if (s->args->memory)
+        s->launch.ram_file = s->args->memory->file_fd;
+    if (s->launch.ram_file >= 0 || !is_to_be_filled(s))
+        return 0;
+    if (ram_make(ram_bytes(s->args->conf->max_memory_kib), &s->ram, e) < 0)
+        return -1;
+    s->launch.ram_file = s->ram;
+    return 0;
+}
+
+static int begin_filling(struct start *s, const struct op *op, struct err *e)
+{
+    if (!is_to_be_filled(s))
+        return 0;
+    return ram_fill_begin(&s->fill, s->args->memory, s->launch.ram_file,
+                          ram_bytes(s->args->conf->max_memory_kib), op, e);
 }
 
 /* ---- the folder and what QEMU gets from it ---- */
@@ -351,21 +384,6 @@ static uint64_t ram_inode(const struct start *s)
     return memory && memory->file_fd >= 0 && fstat(memory->file_fd, &st) == 0 ? st.st_ino : 0;
 }
 
-/* Memory that is not in the stream; QEMU has built the machine and touches it no more until the
- * guest runs. */
-static int fill_memory(const struct start *s, const struct op *op, struct err *e)
-{
-    const struct guest_memory *memory = s->args->memory;
-    uint64_t kib = s->args->conf->max_memory_kib;
-    AUTO_CLOSE int fd = -1;
-
-    if (!memory || !memory->apart || !memory->fill)
-        return 0;
-    if (ram_open(s->pid, ram_inode(s), kib, O_RDWR, &fd, e) < 0)
-        return -1;
-    return memory->fill(memory->arg, fd, ram_bytes(kib), op, e);
-}
-
 /* Before anything is loaded: a guest that goes on without a feature that it uses dies of it. */
 static int check_features(struct start *s, const struct op *op, struct err *e)
 {
@@ -380,9 +398,10 @@ static int check_features(struct start *s, const struct op *op, struct err *e)
 
 static int load(struct start *s, int stream_fd, const struct op *op, struct err *e)
 {
-    if (check_features(s, op, e) < 0 || fill_memory(s, op, e) < 0 ||
+    if (check_features(s, op, e) < 0 ||
         ram_set_apart(&s->qmp, s->args->memory && s->args->memory->apart, op, e) < 0 ||
         qmp_give_fd(&s->qmp, "stream", stream_fd, op, e) < 0 ||
+        ram_fill_await(&s->fill, op, e) < 0 ||
         qmp_run(&s->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) <
             0)
         return -1;
@@ -443,7 +462,8 @@ static int build(struct start *s, int stream_fd, const struct op *op, struct obs
 {
     s->launch.incoming = stream_fd >= 0;
     if (folder_open(s->h->dirfd, s->args->ref.uuid, &s->dirfd, e) < 0 || make_sockets(s, e) < 0 ||
-        op_check(op, e) < 0 || spawn(s, e) < 0 || fault_point("qemu.spawned", e) < 0)
+        op_check(op, e) < 0 || begin_filling(s, op, e) < 0 || spawn(s, e) < 0 ||
+        fault_point("qemu.spawned", e) < 0)
         return -1;
     if (converse(s, op, e) < 0)
         return explain(s, "QEMU did not start", e);
@@ -474,7 +494,8 @@ static int start(struct driver_handle *h, const struct create_args *args, int st
     struct err ignored;
     int result = -1;
 
-    if (decide(&s, e) < 0 || files_open(h, &s.launch, false, &s.files, e) < 0)
+    if (decide(&s, e) < 0 || make_memory(&s, e) < 0 ||
+        files_open(h, &s.launch, false, &s.files, e) < 0)
         goto out;
     if (end_leftover(h, &args->ref, e) < 0 || make_folder(&s, e) < 0)
         goto out;
