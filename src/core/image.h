@@ -74,8 +74,11 @@ struct image_writer;
  * failure. `user` NULL: this process's own rights. SIGXFSZ should be ignored. */
 int image_writer_open(const char *path, const struct fs_user *user, uint64_t need_bytes,
                       struct image_writer **ret, struct err *e) MUST_CHECK;
-/* The temporary file's whole path, for the intent; borrowed. */
-const char *image_writer_temporary(const struct image_writer *w);
+/* What a crash leaves is known by: three lines, the temporary file's whole path, the final one, and
+ * the number of the file's inode, which the rename keeps. For an intent; owned by the caller. */
+char *image_writer_intent(const struct image_writer *w, struct err *e) MUST_CHECK;
+/* Whether a file's name is that of a temporary file of an image called `name`. */
+bool image_is_temporary_of(const char *name, const char *file);
 /* Writes the header; once, first. */
 int image_writer_header(struct image_writer *w, const struct image_header *h,
                         struct err *e) MUST_CHECK;

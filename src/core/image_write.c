@@ -15,8 +15,11 @@
 
 enum {
     NAME_TRIES = 64,
-    NAME_LEN_MAX = 240, /* of a name to which our ends can be added within NAME_MAX */
+    NAME_LEN_MAX = 240,  /* of a name to which our ends can be added within NAME_MAX */
+    TEMPORARY_DRAWN = 8, /* letters of a temporary file's name that are drawn */
 };
+
+static const char TEMPORARY_END[] = ".part";
 
 static const char *temporary_name(const struct image_writer *w)
 {
@@ -60,16 +63,30 @@ static int check_target(const struct image_writer *w, bool *ret_there, struct er
     return 0;
 }
 
+/* What stands for NAME in a temporary file's name. */
+static const char *temporary_base(const char *name)
+{
+    return strlen(name) > NAME_LEN_MAX ? "image" : name;
+}
+
+bool image_is_temporary_of(const char *name, const char *file)
+{
+    AUTO_FREE char *start = x_asprintf(".%s.", temporary_base(name));
+
+    return str_starts(file, start) && str_ends(file, TEMPORARY_END) &&
+           strlen(file) == strlen(start) + TEMPORARY_DRAWN + strlen(TEMPORARY_END);
+}
+
 static int create_temporary(struct image_writer *w, struct err *e)
 {
     char uuid[IDENT_UUID_LEN + 1];
-    const char *name = strlen(w->name) > NAME_LEN_MAX ? "image" : w->name;
 
     for (int i = 0; i < NAME_TRIES && w->fd < 0; i++) {
         ident_uuid_draw(uuid);
         free(w->temporary);
         w->temporary =
-            x_asprintf("%s/.%s.%.8s.part", str_eq(w->dir, "/") ? "" : w->dir, name, uuid);
+            x_asprintf("%s/.%s.%.*s%s", str_eq(w->dir, "/") ? "" : w->dir, temporary_base(w->name),
+                       TEMPORARY_DRAWN, uuid, TEMPORARY_END);
         w->fd = openat(w->dirfd, temporary_name(w), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (w->fd < 0 && errno != EEXIST)
             break;
@@ -163,9 +180,15 @@ int image_writer_open(const char *path, const struct fs_user *user, uint64_t nee
     return 0;
 }
 
-const char *image_writer_temporary(const struct image_writer *w)
+char *image_writer_intent(const struct image_writer *w, struct err *e)
 {
-    return w->temporary;
+    struct stat st;
+
+    if (fstat(w->fd, &st) == 0)
+        return x_asprintf("%s\n%s\n%ju", w->temporary, w->path, (uintmax_t)st.st_ino);
+    err_errno(e, ERR_FAILED, errno, "cannot look at %s", w->temporary);
+    image_writer_failed(w, e);
+    return NULL;
 }
 
 static int append(struct image_writer *w, const void *bytes, size_t len, struct err *e)

@@ -27,6 +27,7 @@ struct cut {
     struct domain *d;
     char *temporary; /* owned; of an image; NULL */
     char *path;      /* owned; the image's final name; NULL */
+    uint64_t inode;  /* of the image, by whatever name */
     char *note;      /* owned; what people should know of the outcome; NULL */
     bool restart;    /* it is on its way to be booted again, and its end is not told yet */
 };
@@ -210,21 +211,17 @@ static bool alive(const struct cut *c)
     return c->d && c->d->seen && c->d->obs.state != OBS_DEAD;
 }
 
-/* Removes `.NAME.XXXXXXXX.part` beside path: temporary files of image_writer_open. */
+/* Removes temporary files of image_writer_open for that path. */
 static void remove_temporaries(const char *path)
 {
     AUTO_FREE char *dir_path = NULL;
     const char *name = fs_split(path, &dir_path);
-    AUTO_FREE char *start = x_asprintf(".%s.", name);
     DIR *dir = opendir(dir_path);
     struct dirent *entry;
 
-    while (dir && (entry = readdir(dir))) {
-        const char *file = entry->d_name;
-        if (str_starts(file, start) && str_ends(file, ".part") &&
-            strlen(file) == strlen(start) + 8 + strlen(".part"))
-            (void)unlinkat(dirfd(dir), file, 0);
-    }
+    while (dir && (entry = readdir(dir)))
+        if (image_is_temporary_of(name, entry->d_name))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
     if (dir)
         closedir(dir);
 }
@@ -236,13 +233,20 @@ static void cut_opening(struct cut *c)
         remove_temporaries(c->path);
 }
 
+/* What is under the final name is this save's, and not an older one that it was to replace: also
+ * when the temporary is gone, since a save that fails removes that. */
+static bool is_renamed(const struct cut *c)
+{
+    struct stat st;
+
+    return c->path && lstat(c->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == c->inode;
+}
+
 /* save, suspend before the store knew the image: the guest goes on; without a guest the image is
  * taken when it is whole. */
 static void cut_saving(struct cut *c)
 {
-    /* The temporary was there before the intent was: without it, it has been renamed, and what
-     * is under the final name is this save's and not an older one. */
-    bool renamed = !exists(c->temporary);
+    bool renamed = is_renamed(c);
 
     unlink_logged(c->temporary);
     if (alive(c)) {
@@ -260,7 +264,6 @@ static void cut_saving(struct cut *c)
         end_guest(c);
     if (renamed && take_image(c))
         return;
-    renamed = renamed && exists(c->path);
     if (renamed)
         x_replace(&c->d->r->saved_file, x_strdup(c->path));
     now(c, ST_HALTED, renamed ? REASON_SAVED : REASON_HOST_REBOOTED);
@@ -535,17 +538,23 @@ static void restart_gone(struct cut *c)
         job_start_unasked(c->g, c->d, &job_kind_restart, &args, NULL);
 }
 
+/* One path, or what image_writer_intent gave. */
+static void read_intent(struct cut *c)
+{
+    AUTO_FREE char *text = x_strdup(c->job->intent_path);
+    char *rest = text;
+    const char *first = strsep(&rest, "\n"), *second = strsep(&rest, "\n");
+
+    c->temporary = second ? x_strdup(first) : NULL;
+    c->path = x_strdup(second ? second : first);
+    c->inode = rest ? strtoull(rest, NULL, 10) : 0;
+}
+
 static void recover_job(struct engine *g, const struct job_record *job)
 {
     struct cut c = {.g = g, .job = job, .d = engine_by_uuid(g, job->uuid)};
-    const char *line = job->intent_path ? strchr(job->intent_path, '\n') : NULL;
 
-    if (line) {
-        c.temporary = x_strndup(job->intent_path, (size_t)(line - job->intent_path));
-        c.path = x_strdup(line + 1);
-    } else {
-        c.path = x_strdup(job->intent_path);
-    }
+    read_intent(&c);
     for (size_t i = 0; i < ARRAY_LEN(intents); i++)
         if (str_eq(intents[i].intent, job->phase))
             intents[i].recover(&c);

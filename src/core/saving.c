@@ -411,10 +411,11 @@ static int save_and_let_go(struct job *j, const char *path, const struct fs_user
         (note == note_image && write_back_memory(j, &in_place, e) < 0) ||
         open_writer(j, path, user, in_place, &w, e) < 0)
         return -1;
-    AUTO_FREE char *paths = x_asprintf("%s\n%s", image_writer_temporary(w), path);
+    AUTO_FREE char *files = image_writer_intent(w, e);
     image_writer_level(w, j->args.level);
     j->r->state = j->obs.state == OBS_PAUSED ? ST_PAUSED : ST_RUNNING;
-    int result = job_commit(j, j->args.checkpoint ? "checkpointing" : "saving", paths, e);
+    int result =
+        files ? job_commit(j, j->args.checkpoint ? "checkpointing" : "saving", files, e) : -1;
     if (result == 0)
         result = fault_point("save.intent", e);
     if (result == 0)

@@ -219,6 +219,10 @@ static int check_args(const struct call *call, json_t *given, struct err *e)
         if (has_mark(arg, ABSOLUTE) && json_string_value(value)[0] != '/')
             return err_set(e, ERR_BAD_REQUEST, "%s: \"%s\" must be an absolute path", call->name,
                            key);
+        /* An intent keeps paths as lines. */
+        if (has_mark(arg, ABSOLUTE) && strchr(json_string_value(value), '\n'))
+            return err_set(e, ERR_BAD_REQUEST, "%s: \"%s\" must be a path without line breaks",
+                           call->name, key);
     }
     for (size_t i = 0; i < ARGS_MAX && call->args[i]; i++)
         if (has_mark(call->args[i], REQUIRED) && !json_object_get(given, bare(call->args[i])))

@@ -4,6 +4,24 @@
 
 #include <pthread.h>
 
+/* The path of the temporary file, from the intent; owned by the caller. */
+static char *temporary_of(const struct image_writer *w)
+{
+    struct err e = {0};
+    char *intent = image_writer_intent(w, &e);
+
+    assert_non_null(intent);
+    *strchr(intent, '\n') = '\0';
+    return intent;
+}
+
+static void stat_temporary(const struct image_writer *w, struct stat *ret)
+{
+    AUTO_FREE char *temporary = temporary_of(w);
+
+    assert_int_equal(stat(temporary, ret), 0);
+}
+
 static void refuse_target(const char *path, const struct fs_user *user, uint64_t need_bytes,
                           enum err_code code, const char *text)
 {
@@ -96,7 +114,7 @@ static void mode_is_0600_under_any_umask(void **state)
         mode_t was = umask(masks[i]);
         struct image_writer *w = begin_image(path, 0);
         umask(was);
-        assert_int_equal(stat(image_writer_temporary(w), &st), 0);
+        stat_temporary(w, &st);
         assert_int_equal(st.st_mode & 07777, 0600);
         image_writer_free(w);
         was = umask(masks[i]);
@@ -135,7 +153,7 @@ static void space_is_reserved_and_trimmed(void **state)
 
     (void)state;
     struct image_writer *w = begin_image(path, 16 << 20);
-    assert_int_equal(stat(image_writer_temporary(w), &st), 0);
+    stat_temporary(w, &st);
     assert_true(st.st_blocks * 512 >= 16 << 20 || st.st_size < 16 << 20);
     assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
     assert_int_equal(image_writer_finish(w, &size, &e), 0);
@@ -177,7 +195,7 @@ static void there_is_no_name_before_the_end(void **state)
 
     (void)state;
     struct image_writer *w = begin_image(path, 1 << 20);
-    temporary = x_strdup(image_writer_temporary(w));
+    temporary = temporary_of(w);
     assert_int_equal(access(temporary, F_OK), 0);
     assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
     assert_int_equal(access(path, F_OK), -1);
@@ -185,6 +203,41 @@ static void there_is_no_name_before_the_end(void **state)
     assert_int_equal(e.code, ERR_DAMAGED);
     image_writer_free(w);
     assert_int_equal(files_in(folder), 0);
+}
+
+/* By the temporary file's name before the rename, by its inode after it; with names that are too long
+ * for the ends, too. */
+static void an_intent_knows_the_file_again(void **state)
+{
+    char longest[NAME_MAX + 1] = "";
+
+    (void)state;
+    memset(longest, 'n', NAME_MAX);
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? longest : "a.reeve";
+        AUTO_FREE char *path = in_folder(name);
+        AUTO_CLOSE int fd = stream_of(1000);
+        struct err e = {0};
+        struct stat st;
+        uint64_t size;
+        struct image_writer *w = begin_image(path, 0);
+        AUTO_FREE char *temporary = temporary_of(w);
+        AUTO_FREE char *intent = image_writer_intent(w, &e);
+        stat_temporary(w, &st);
+        AUTO_FREE char *wanted =
+            x_asprintf("%s\n%s\n%ju", temporary, path, (uintmax_t)st.st_ino);
+        assert_string_equal(intent, wanted);
+        const char *last = strrchr(temporary, '/') + 1;
+        assert_true(image_is_temporary_of(name, last));
+        assert_false(image_is_temporary_of("b.reeve", last));
+        assert_false(image_is_temporary_of(name, name));
+        assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
+        assert_int_equal(image_writer_finish(w, &size, &e), 0);
+        image_writer_free(w);
+        ino_t inode = st.st_ino;
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_ino, inode);
+    }
 }
 
 static void a_target_that_turns_up_late_is_not_replaced(void **state)
@@ -365,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(targets_that_are_no_files_are_refused),
         TEST(a_folder_without_the_right_is_refused),
+        TEST(an_intent_knows_the_file_again),
         TEST(the_file_is_the_users),
         TEST(mode_is_0600_under_any_umask),
         TEST(too_little_space_leaves_nothing),
