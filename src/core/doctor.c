@@ -222,7 +222,8 @@ static void examine_image(struct doctor *doc, const struct patient *p)
     if (image_reader_open(p->image, NULL, &reader, &e) < 0 ||
         image_reader_verify(reader, &op, &e) < 0 ||
         (image_reader_header(reader)->memory_file.bound &&
-         image_memory_open(memory, &image_reader_header(reader)->memory_file, &memory_fd, &e) < 0))
+         image_memory_open(memory, &image_reader_header(reader)->memory_file, NULL, &memory_fd,
+                           &e) < 0))
         find(doc, "the suspended state of %s cannot be used: %s", p->name, e.msg);
     image_reader_free(reader);
 }

@@ -200,9 +200,10 @@ char *image_memory_path(const char *image_path);
 int image_memory_make(const char *path, uint64_t bytes, int *ret_fd, struct err *e) MUST_CHECK;
 /* What it is now. */
 int image_memory_look(int fd, struct image_memory_file *ret, struct err *e) MUST_CHECK;
-/* Opens it for reading and writing. ERR_DAMAGED when it is missing, or not as `was` says. */
-int image_memory_open(const char *path, const struct image_memory_file *was, int *ret_fd,
-                      struct err *e) MUST_CHECK;
+/* Opens it for reading and writing, with the user's rights (NULL: our own). ERR_DAMAGED when it is
+ * missing, or not as `was` says. */
+int image_memory_open(const char *path, const struct image_memory_file *was,
+                      const struct fs_user *user, int *ret_fd, struct err *e) MUST_CHECK;
 
 /* path renamed to path.spent, and the folder synced: from here the image is never loaded
  * unattended. */

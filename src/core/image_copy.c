@@ -11,6 +11,7 @@
 struct copy {
     struct image_reader *reader; /* owned */
     struct image_writer *writer; /* owned */
+    const struct fs_user *user;  /* borrowed; who reads; NULL: we */
     int memory_fd;               /* owned; of the file that the image is bound to; -1 */
 };
 
@@ -49,7 +50,7 @@ static int open_both(struct copy *c, const char *from, const struct fs_user *fro
         need = image_reader_stream_bytes(c->reader);
     if (file->bound) {
         AUTO_FREE char *path = image_memory_path(from);
-        if (image_memory_open(path, file, &c->memory_fd, e) < 0)
+        if (image_memory_open(path, file, from_user, &c->memory_fd, e) < 0)
             return -1;
         need += file->size_bytes;
     }
@@ -63,7 +64,7 @@ static int check_memory(const struct copy *c, const char *from, struct err *e)
     AUTO_CLOSE int fd = -1;
 
     if (c->memory_fd < 0 ||
-        image_memory_open(path, &image_reader_header(c->reader)->memory_file, &fd, e) == 0)
+        image_memory_open(path, &image_reader_header(c->reader)->memory_file, c->user, &fd, e) == 0)
         return 0;
     return err_set(e, ERR_BUSY, "cannot copy %s: its domain was resumed meanwhile", from);
 }
@@ -103,7 +104,7 @@ int image_copy(const char *from, const struct fs_user *from_user, const char *to
                const struct fs_user *to_user, const struct image_copy_how *how, const struct op *op,
                uint64_t *ret_size, struct err *e)
 {
-    struct copy c = {.memory_fd = -1};
+    struct copy c = {.user = from_user, .memory_fd = -1};
     int result = open_both(&c, from, from_user, to, to_user, how, e);
 
     if (result == 0)

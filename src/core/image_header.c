@@ -291,6 +291,7 @@ static int fill_memory_file(const json_t *json, struct image_memory_file *file, 
     file->bound = true;
     file->mtime_ns = json_integer_value(mtime);
     if (!json_is_integer(mtime) || !get_count(json, "size_bytes", INT64_MAX, &file->size_bytes) ||
+        file->size_bytes == 0 || file->size_bytes % IMAGE_PAGE != 0 ||
         !get_hash(json, "inode", &file->inode) || !get_hash(json, "generation", &file->generation))
         return bad(e, "index", "memory_file");
     return 0;

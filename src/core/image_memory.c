@@ -67,6 +67,9 @@ int image_memory_look(int fd, struct image_memory_file *ret, struct err *e)
 
     if (fstat(fd, &st) < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot look at the file of the guest's memory");
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, ERR_FAILED, "the guest's memory cannot be in %s",
+                       image_kind_of_file(st.st_mode));
     if (ioctl(fd, FS_IOC_GETVERSION, &generation) < 0)
         generation = 0;
     *ret = (struct image_memory_file){.bound = true,
@@ -78,12 +81,27 @@ int image_memory_look(int fd, struct image_memory_file *ret, struct err *e)
     return 0;
 }
 
-int image_memory_open(const char *path, const struct image_memory_file *was, int *ret_fd,
-                      struct err *e)
+static int open_as(const char *path, const struct fs_user *user, int *ret_fd, struct err *e)
+{
+    struct fs_user self = {geteuid(), getegid()};
+
+    if (fs_as_begin(user ? user : &self, e) < 0)
+        return -1;
+    *ret_fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int failed = errno;
+    fs_as_end();
+    errno = failed;
+    return 0;
+}
+
+int image_memory_open(const char *path, const struct image_memory_file *was,
+                      const struct fs_user *user, int *ret_fd, struct err *e)
 {
     struct image_memory_file is;
-    AUTO_CLOSE int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    AUTO_CLOSE int fd = -1;
 
+    if (open_as(path, user, &fd, e) < 0)
+        return -1;
     if (fd < 0 && errno == ENOENT)
         return err_set(e, ERR_DAMAGED, "the guest's memory was in %s, which is gone", path);
     if (fd < 0)

@@ -291,7 +291,10 @@ static int read_all_but_chunks(struct image_reader *r, struct err *e)
         image_index_decode((const char *)r->index + IMAGE_FRAME_LEN, r->disks_len, &r->header, e) <
             0)
         return damaged(r, e);
-    return 0;
+    if (!r->header.memory_file.bound || r->memory_bytes == 0)
+        return 0;
+    err_set(e, ERR_DAMAGED, "it has the guest's memory, and names a file that has it");
+    return damaged(r, e);
 }
 
 /* Whatever it is that is a save image. */

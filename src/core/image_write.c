@@ -84,9 +84,8 @@ static int create_temporary(struct image_writer *w, struct err *e)
     for (int i = 0; i < NAME_TRIES && w->fd < 0; i++) {
         ident_uuid_draw(uuid);
         free(w->temporary);
-        w->temporary =
-            x_asprintf("%s/.%s.%.*s%s", str_eq(w->dir, "/") ? "" : w->dir, temporary_base(w->name),
-                       TEMPORARY_DRAWN, uuid, TEMPORARY_END);
+        w->temporary = x_asprintf("%s/.%s.%.*s%s", str_eq(w->dir, "/") ? "" : w->dir,
+                                  temporary_base(w->name), TEMPORARY_DRAWN, uuid, TEMPORARY_END);
         w->fd = openat(w->dirfd, temporary_name(w), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (w->fd < 0 && errno != EEXIST)
             break;

@@ -161,7 +161,7 @@ static bool memory_is_there(const struct cut *c, const struct image_reader *read
     const struct image_memory_file *file = &image_reader_header(reader)->memory_file;
     struct err e;
 
-    return !file->bound || image_memory_open(path, file, &fd, &e) == 0;
+    return !file->bound || image_memory_open(path, file, NULL, &fd, &e) == 0;
 }
 
 /* The image is whole and the guest did not survive: the image is what is left of it. */

@@ -540,7 +540,8 @@ static int take_memory(struct job *j, struct image_reader *reader, int *ret_fd, 
     AUTO_FREE char *path = guest_memory_path(j->engine, j->r->uuid);
     const struct image_memory_file *file = &image_reader_header(reader)->memory_file;
 
-    return file->bound ? image_memory_open(path, file, ret_fd, e) : guest_memory_make(j, ret_fd, e);
+    return file->bound ? image_memory_open(path, file, NULL, ret_fd, e)
+                       : guest_memory_make(j, ret_fd, e);
 }
 
 /* A new file is of no use without its guest; one that the image is bound to is its memory. */

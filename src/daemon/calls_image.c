@@ -82,7 +82,7 @@ static int verify_memory_file(struct image_call *c, const struct image_reader *r
 
     if (!file->bound)
         return 0;
-    if (image_memory_open(path, file, &fd, e) < 0)
+    if (image_memory_open(path, file, reads_as(c), &fd, e) < 0)
         return -1;
     AUTO_FREE char *warning =
         x_asprintf("the guest's memory is in %s: it is the file that was "

@@ -578,8 +578,8 @@ static void test_discard_of_spent(void **state)
     assert_true(bench_count(b, name) < BENCH_LONG_MS);
 }
 
-/* The removal of a spent image is not waited for: a power cut may bring it back, beside a guest that
- * ran, or that was suspended once more. */
+/* The removal of a spent image is not waited for: a power cut may bring it back, beside a guest
+ * that ran, or that was suspended once more. */
 static void test_spent_comes_back(void **state)
 {
     AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
@@ -616,12 +616,12 @@ static void test_spent_comes_back(void **state)
     bench.dir[0] = '\0';
 }
 
-/* A save that fails removes its temporary file before the store hears of its end. Killed in between,
- * it has not replaced the older image under the final name, which stays. */
+/* A save that fails removes its temporary file before the store hears of its end. Killed in
+ * between, it has not replaced the older image under the final name, which stays. */
 static void test_a_failed_save_keeps_the_older(void **state)
 {
-    static const struct row row = {"save.intent", "save+\"file\":\"FILE\"", FROM_RUNNING, true, NULL,
-                                   NULL, NULL};
+    static const struct row row = {
+        "save.intent", "save+\"file\":\"FILE\"", FROM_RUNNING, true, NULL, NULL, NULL};
     struct bench *b = &bench;
 
     (void)state;

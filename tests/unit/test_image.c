@@ -279,30 +279,91 @@ static void a_memory_file_is_known_again(void **state)
     image_reader_free(r);
     assert_true(again.bound && again.inode == file.inode && again.size_bytes == file.size_bytes &&
                 again.generation == file.generation && again.mtime_ns == file.mtime_ns);
-    assert_int_equal(image_memory_open(path, &again, &fd, &e), 0);
+    assert_int_equal(image_memory_open(path, &again, NULL, &fd, &e), 0);
     /* A write, another size, another file of the same bytes, none. */
     assert_int_equal(pwrite(fd, "x", 1, 0), 1);
     const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = 1}};
     assert_int_equal(futimens(fd, times), 0);
     assert_int_equal(image_memory_look(fd, &file, &e), 0);
     close(fd);
-    assert_int_equal(image_memory_open(path, &again, &fd, &e), -1);
+    assert_int_equal(image_memory_open(path, &again, NULL, &fd, &e), -1);
     assert_int_equal(e.code, ERR_DAMAGED);
     assert_non_null(strstr(e.msg, "written to since"));
     again = file;
     again.size_bytes++;
-    assert_int_equal(image_memory_open(path, &again, &fd, &e), -1);
+    assert_int_equal(image_memory_open(path, &again, NULL, &fd, &e), -1);
     assert_int_equal(rename(path, other), 0);
-    assert_int_equal(image_memory_open(path, &file, &fd, &e), -1);
+    assert_int_equal(image_memory_open(path, &file, NULL, &fd, &e), -1);
     assert_int_equal(e.code, ERR_DAMAGED);
     assert_non_null(strstr(e.msg, "gone"));
     assert_int_equal(image_memory_make(path, 1 << 20, &fd, &e), 0);
     close(fd);
-    assert_int_equal(image_memory_open(path, &file, &fd, &e), -1);
+    assert_int_equal(image_memory_open(path, &file, NULL, &fd, &e), -1);
     assert_non_null(strstr(e.msg, "another file"));
     assert_int_equal(image_memory_make(path, (uint64_t)1 << 60, &fd, &e), -1);
     assert_int_equal(e.code, ERR_NO_SPACE);
     assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Writes an image that is bound to a file of so many bytes, with or without the memory in it too,
+ * and expects it to be refused. */
+static void refuse_bound(uint64_t bytes, bool memory_too, const char *text)
+{
+    AUTO_FREE char *path = in_folder("bound.reeve");
+    AUTO_CLOSE int memory = sample_memory();
+    AUTO_CLOSE int stream = stream_of(100);
+    const struct image_memory_file file = {.bound = true, .size_bytes = bytes};
+    struct image_writer *w = begin_image(path, 0);
+    struct image_reader *r = NULL;
+    struct err e = {0};
+    uint64_t size;
+
+    assert_int_equal(image_writer_stream(w, stream, &endless, &e), 0);
+    if (memory_too)
+        assert_int_equal(image_writer_memory(w, memory, MEMORY_BYTES, &endless, &e), 0);
+    image_writer_bind(w, &file);
+    assert_int_equal(image_writer_finish(w, &size, &e), 0);
+    image_writer_free(w);
+    assert_int_equal(image_reader_open(path, &self, &r, &e), -1);
+    if (e.code != ERR_DAMAGED || !strstr(e.msg, path) || !strstr(e.msg, text))
+        fail_msg("%s: \"%s\" does not say \"%s\"", err_name(e.code), e.msg, text);
+}
+
+/* Whoever copies such an image would take the file for memory. */
+static void a_memory_file_must_be_memory(void **state)
+{
+    (void)state;
+    refuse_bound(0, false, "memory_file");
+    refuse_bound(5000, false, "memory_file");
+    refuse_bound(MEMORY_BYTES, true, "names a file");
+}
+
+/* What a user's image names is opened with the user's rights, and is a file. */
+static void a_memory_file_is_opened_as_the_user(void **state)
+{
+    const struct fs_user nobody = {65534, 65534};
+    AUTO_FREE char *image = in_folder("file.reeve");
+    AUTO_FREE char *path = image_memory_path(image);
+    struct image_memory_file file;
+    struct err e = {0};
+    int fd;
+
+    (void)state;
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_int_equal(image_memory_make(path, 1 << 20, &fd, &e), 0);
+    assert_int_equal(image_memory_look(fd, &file, &e), 0);
+    close(fd);
+    if (geteuid() == 0) {
+        assert_int_equal(image_memory_open(path, &file, &nobody, &fd, &e), -1);
+        assert_int_equal(e.code, ERR_FAILED);
+        assert_non_null(strstr(e.msg, "Permission denied"));
+    }
+    assert_int_equal(image_memory_open(path, &file, &self, &fd, &e), 0);
+    close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(image_memory_open(path, &file, &self, &fd, &e), -1);
+    assert_non_null(strstr(e.msg, "a FIFO"));
 }
 
 static void filling_memory_can_be_ended(void **state)
@@ -579,6 +640,8 @@ int main(void)
         TEST(memory_comes_back_without_its_zeros),
         TEST(memory_of_nothing_takes_no_space),
         TEST(a_memory_file_is_known_again),
+        TEST(a_memory_file_must_be_memory),
+        TEST(a_memory_file_is_opened_as_the_user),
         TEST(filling_memory_can_be_ended),
         TEST(every_flipped_byte_is_refused),
         TEST(every_other_length_is_refused),

@@ -205,8 +205,8 @@ static void there_is_no_name_before_the_end(void **state)
     assert_int_equal(files_in(folder), 0);
 }
 
-/* By the temporary file's name before the rename, by its inode after it; with names that are too long
- * for the ends, too. */
+/* By the temporary file's name before the rename, by its inode after it; with names that are too
+ * long for the ends, too. */
 static void an_intent_knows_the_file_again(void **state)
 {
     char longest[NAME_MAX + 1] = "";
@@ -224,8 +224,7 @@ static void an_intent_knows_the_file_again(void **state)
         AUTO_FREE char *temporary = temporary_of(w);
         AUTO_FREE char *intent = image_writer_intent(w, &e);
         stat_temporary(w, &st);
-        AUTO_FREE char *wanted =
-            x_asprintf("%s\n%s\n%ju", temporary, path, (uintmax_t)st.st_ino);
+        AUTO_FREE char *wanted = x_asprintf("%s\n%s\n%ju", temporary, path, (uintmax_t)st.st_ino);
         assert_string_equal(intent, wanted);
         const char *last = strrchr(temporary, '/') + 1;
         assert_true(image_is_temporary_of(name, last));

@@ -40,7 +40,10 @@ struct ram_fill {
     int result;
     struct err err;
 };
-#define RAM_FILL_NONE {.op = {.cancel_fd = -1}, .over_fd = -1}
+#define RAM_FILL_NONE                                                                              \
+    {                                                                                              \
+        .op = {.cancel_fd = -1}, .over_fd = -1                                                     \
+    }
 
 /* Starts memory->fill, under the deadline and with the progress of op. ram_fill_finish is due
  * whatever the result. */
