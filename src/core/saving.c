@@ -640,19 +640,21 @@ static bool stands_still(const struct job *j)
            now.state == OBS_PAUSED;
 }
 
-/* From the claim on, the image is never loaded again unattended. */
+/* From the claim on, the image is never loaded again unattended: not one whose claim cannot be
+ * taken back either. */
 static int claim_and_run(struct job *j, const char *path, bool spent, struct err *e)
 {
-    if (!spent && image_claim(path, e) < 0)
-        return steps_unmake(j, e);
-    if (fault_point("resume.claimed", e) == 0 && let_run(j, e) == 0)
-        return 0;
-    bool stood = stands_still(j);
     struct err second;
+    bool claimed = spent || image_claim(path, e) == 0;
+
+    if (claimed && fault_point("resume.claimed", e) == 0 && let_run(j, e) == 0)
+        return 0;
+    bool stood = !claimed || stands_still(j);
     steps_unmake(j, e);
-    if (stood && !spent && image_unclaim(path, &second) < 0)
+    if (claimed && stood && !spent && image_unclaim(path, &second) < 0)
         err_wrap(e, "%s", second.msg);
-    else if (!stood)
+    AUTO_FREE char *spent_path = x_asprintf("%s.spent", path);
+    if (!stood || (!spent && access(spent_path, F_OK) == 0))
         mark_broken(j, REASON_IMAGE_SPENT, e);
     return -1;
 }

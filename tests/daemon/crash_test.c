@@ -578,6 +578,46 @@ static void test_discard_of_spent(void **state)
     assert_true(bench_count(b, name) < BENCH_LONG_MS);
 }
 
+/* A resume that fails after its claim, which cannot be taken back: nobody waits for a restart to
+ * hear that the image is spent and what brings it back. */
+static void test_a_claim_that_stays(void **state)
+{
+    AUTO_FREE char *one = x_asprintf("{\"domain\":\"%s\"}", name);
+    struct bench *b = &bench;
+    struct peer_conn conn;
+
+    (void)state;
+    bench_open(b);
+    bench_start(b, NULL);
+    bench_define(b, "new", name, "null.unpause=slow:3000");
+    bench_do(b, "start", "%s", one);
+    AUTO_JSON json_t *domain = bench_show(b, name);
+    AUTO_FREE char *path =
+        x_asprintf("%s/images/%s/memory.reeve", b->state, json_get_string(domain, "uuid", ""));
+    AUTO_FREE char *spent = x_asprintf("%s.spent", path);
+    bench_do(b, "suspend", "%s", one);
+    conn_open(&conn, b);
+    int id = conn_request(&conn, "resume", one);
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+    while (access(spent, F_OK) < 0)
+        bench_pause(deadline, "that the image is claimed");
+    assert_int_equal(mkdir(path, 0700), 0);
+    AUTO_JSON json_t *resuming = bench_show(b, name);
+    bench_do(b, "cancel", "{\"job\":%lld}",
+             (long long)json_get_int(json_object_get(resuming, "job"), "id", 0));
+    AUTO_JSON json_t *answer = conn_answer(&conn, id, BENCH_WAIT_MS);
+    assert_non_null(json_object_get(answer, "error"));
+    conn_close(&conn);
+    assert_int_equal(rmdir(path), 0);
+    assert_string_equal(bench_state(b, name), "broken");
+    AUTO_JSON json_t *after = bench_show(b, name);
+    assert_string_equal(json_get_string(after, "reason", ""), "image-spent");
+    assert_int_equal(access(spent, F_OK), 0);
+    bench_do(b, "resume", "{\"domain\":\"%s\",\"force\":true,\"paused\":true}", name);
+    assert_string_equal(bench_state(b, name), "paused");
+    bench_tidy(b, false);
+}
+
 /* The removal of a spent image is not waited for: a power cut may bring it back, beside a guest
  * that ran, or that was suspended once more. */
 static void test_spent_comes_back(void **state)
@@ -781,6 +821,7 @@ int main(int argc, char **argv)
     add(&tests[count++], "a pause behind a reset", test_a_pause_behind_a_reset, NULL);
     add(&tests[count++], "discard of a spent image", test_discard_of_spent, NULL);
     add(&tests[count++], "a spent image comes back", test_spent_comes_back, NULL);
+    add(&tests[count++], "a claim that stays", test_a_claim_that_stays, NULL);
     add(&tests[count++], "a failed save keeps the older image", test_a_failed_save_keeps_the_older,
         NULL);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
