@@ -57,11 +57,11 @@ const struct job_kind *job_kind_of(enum verb verb); /* NULL when no job does tha
  * when there is none. */
 const struct job_kind *job_kind_named(const char *name);
 
-/* saving.c: the rows' functions for images. */
+/* saving.c, loading.c: the rows' functions for images. */
 int saving_save(struct job *j, struct err *e) MUST_CHECK;
 int saving_suspend(struct job *j, struct err *e) MUST_CHECK;
-int saving_resume(struct job *j, struct err *e) MUST_CHECK;
-int saving_restore(struct job *j, struct err *e) MUST_CHECK;
+int loading_resume(struct job *j, struct err *e) MUST_CHECK;
+int loading_restore(struct job *j, struct err *e) MUST_CHECK;
 
 /* guest_memory.c. The file of a domain's memory; owned by the caller. */
 char *guest_memory_path(const struct engine *g, const char *uuid);
@@ -114,8 +114,8 @@ int ends_restart(struct job *j, struct err *e) MUST_CHECK;
 int ends_build_again(struct job *j, struct err *e) MUST_CHECK;
 int ends_reboots(struct job *j, struct err *e) MUST_CHECK;
 
-/* steps.c, shared with saving.c, resources.c and ends.c. What a driver builds from: j->conf and
- * these; the words of macs are in *ret_macs, one block to be freed. */
+/* steps.c, shared with saving.c, loading.c, resources.c and ends.c. What a driver builds from:
+ * j->conf and these; the words of macs are in *ret_macs, one block to be freed. */
 struct create_args steps_create_args(struct job *j, const char *directory, const char *macs,
                                      char ***ret_macs);
 /* Parses a config into j->conf unless that is there. Sets ERR_BAD_CONFIG. */
