@@ -208,6 +208,8 @@ int image_memory_open(const char *path, const struct image_memory_file *was,
 /* path renamed to path.spent, and the folder synced: from here the image is never loaded
  * unattended. */
 int image_claim(const char *path, struct err *e) MUST_CHECK;
+/* Makes a claim durable whose maker may have been killed before it was. */
+int image_claim_settle(const char *path, struct err *e) MUST_CHECK;
 /* The reverse, when no vCPU has run. */
 int image_unclaim(const char *path, struct err *e) MUST_CHECK;
 /* Removes path (a missing one is no failure), durably. */

@@ -74,6 +74,14 @@ int image_claim(const char *path, struct err *e)
     return seal(dirfd, path, name, spent, e);
 }
 
+int image_claim_settle(const char *path, struct err *e)
+{
+    AUTO_CLOSE int dirfd = -1;
+    const char *name = NULL;
+
+    return open_folder(path, &dirfd, &name, e) < 0 ? -1 : fs_sync_dir(dirfd, path, e);
+}
+
 int image_unclaim(const char *path, struct err *e)
 {
     AUTO_CLOSE int dirfd = -1;

@@ -164,16 +164,24 @@ static bool memory_is_there(const struct cut *c, const struct image_reader *read
     return !file->bound || image_memory_open(path, file, NULL, &fd, &e) == 0;
 }
 
-/* The image is whole and the guest did not survive: the image is what is left of it. */
-static bool take_image(struct cut *c)
+/* The managed one, of which the store is to know. */
+static bool is_own_image(const struct cut *c)
+{
+    AUTO_FREE char *own = engine_image_path(c->g, c->job->uuid);
+
+    return str_eq(c->path, own);
+}
+
+/* The image is whole (under that name, its own or as a spent one) and the guest did not survive: it
+ * is what is left of it. */
+static bool take_image(struct cut *c, const char *name)
 {
     struct fs_user self = {.uid = geteuid(), .gid = getegid()};
-    AUTO_FREE char *managed = engine_image_path(c->g, c->d->r->uuid);
     struct image_reader *reader = NULL;
     struct op op = {.cancel_fd = -1};
     struct err e;
 
-    if (!str_eq(c->path, managed) || image_reader_open(c->path, &self, &reader, &e) < 0)
+    if (!is_own_image(c) || image_reader_open(name, &self, &reader, &e) < 0)
         return false;
     bool whole = image_reader_verify(reader, &op, &e) == 0 && memory_is_there(c, reader);
     if (whole) {
@@ -233,27 +241,39 @@ static void cut_opening(struct cut *c)
         remove_temporaries(c->path);
 }
 
-/* What is under the final name is this save's, and not an older one that it was to replace: also
- * when the temporary is gone, since a save that fails removes that. */
-static bool is_renamed(const struct cut *c)
+/* What is under that name is this save's image, and not an older one that it was to replace: the
+ * temporary may be gone without a rename too, since a save that fails removes it. */
+static bool is_image(const struct cut *c, const char *name)
 {
     struct stat st;
 
-    return c->path && lstat(c->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == c->inode;
+    return name && lstat(name, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == c->inode;
+}
+
+/* A whole image beside a guest that goes on is an old state of it; one beside a guest that does not
+ * may be all that is left. Ours is spent before, as in take_back (saving.c). */
+static void go_on_without(struct cut *c, bool renamed, bool claimed, const char *spent)
+{
+    struct err e;
+
+    if (renamed && is_own_image(c))
+        claimed = image_claim(c->path, &e) == 0;
+    if (go_on(c) && (renamed || claimed))
+        unlink_logged(claimed ? spent : c->path);
+    else if (claimed && image_unclaim(c->path, &e) < 0)
+        log_error("%s: %s", c->job->name, e.msg);
 }
 
 /* save, suspend before the store knew the image: the guest goes on; without a guest the image is
  * taken when it is whole. */
 static void cut_saving(struct cut *c)
 {
-    bool renamed = is_renamed(c);
+    AUTO_FREE char *spent = x_asprintf("%s.spent", c->path);
+    bool renamed = is_image(c, c->path), claimed = is_image(c, spent);
 
     unlink_logged(c->temporary);
     if (alive(c)) {
-        /* A whole image beside a guest that goes on is an old state of it; one beside a guest that
-         * does not may be all that is left. */
-        if (go_on(c) && renamed)
-            unlink_logged(c->path);
+        go_on_without(c, renamed, claimed, spent);
         remove_empty_folder(c);
         return;
     }
@@ -262,7 +282,7 @@ static void cut_saving(struct cut *c)
         return;
     if (c->d->seen)
         end_guest(c);
-    if (renamed && take_image(c))
+    if ((renamed || claimed) && take_image(c, renamed ? c->path : spent))
         return;
     if (renamed)
         x_replace(&c->d->r->saved_file, x_strdup(c->path));
@@ -277,10 +297,25 @@ static void cut_checkpointing(struct cut *c)
         go_on(c);
 }
 
-/* The store has the image, or the record is gone to a file: the guest is to be let go. */
+/* The store has the image, or the record is gone to a file: the guest is to be let go. A commit
+ * that failed may be on the disk all the same: its guest went on, and its image was removed. */
 static void cut_letting_go(struct cut *c)
 {
-    end_guest(c);
+    AUTO_FREE char *spent = x_asprintf("%s.spent", c->path);
+
+    if (!alive(c) || !is_own_image(c) || exists(c->path)) {
+        end_guest(c);
+        return;
+    }
+    struct record *r = c->d->r;
+    r->state = r->image.was_paused ? ST_PAUSED : ST_RUNNING;
+    free(r->image.path);
+    r->image = (struct image_record){0};
+    now(c, r->state, r->state == ST_PAUSED ? REASON_PAUSED_BY_USER : REASON_RESUMED);
+    str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
+    if (go_on(c))
+        unlink_logged(spent);
+    remove_empty_folder(c);
 }
 
 static void cut_resuming(struct cut *c)
@@ -296,7 +331,13 @@ static void cut_resuming(struct cut *c)
         return;
     }
     struct record *r = c->d->r;
+    struct err e;
     bool paused = str_eq(c->job->phase, "resuming-paused");
+    if (c->d->obs.state == OBS_PAUSED && image_claim_settle(c->path, &e) < 0) {
+        log_error("%s: %s", c->job->name, e.msg);
+        end_guest(c);
+        return;
+    }
     if (!paused && c->d->obs.state == OBS_PAUSED)
         let_run(c);
     free(r->image.path);

@@ -235,14 +235,21 @@ static int write_image(struct job *j, struct image_writer *w, bool in_place, uin
  * cannot go on, the image may be all that is left of it. */
 static int take_back(struct job *j, const char *path, const struct fs_user *user, struct err *e)
 {
-    struct err second;
+    AUTO_FREE char *own = engine_image_path(j->engine, j->r->uuid);
+    AUTO_FREE char *spent = x_asprintf("%s.spent", path);
+    struct err second, third;
+    /* Ours must not be taken for the guest's state by the next start, once that has gone on: power
+     * may go before it is removed. */
+    bool claimed = str_eq(path, own) && image_claim(path, &second) == 0;
 
-    if (go_on_in_place(j, &second) < 0)
+    if (go_on_in_place(j, &second) < 0) {
+        bool back = !claimed || image_unclaim(path, &third) == 0;
         return err_set(e, e->code, "%s; and the guest could not go on: %s; its state is in %s",
-                       e->msg, second.msg, path);
+                       e->msg, second.msg, back ? path : spent);
+    }
     if (fs_as_begin(user, &second) == 0) {
-        if (image_unlink(path, &second) < 0)
-            err_set(e, e->code, "%s; and %s could not be removed", e->msg, path);
+        if (image_unlink(claimed ? spent : path, &second) < 0)
+            err_set(e, e->code, "%s; and %s could not be removed", e->msg, claimed ? spent : path);
         fs_as_end();
     }
     return -1;

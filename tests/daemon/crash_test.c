@@ -656,6 +656,49 @@ static void test_spent_comes_back(void **state)
     bench.dir[0] = '\0';
 }
 
+/* A suspend that is taken back spends its image before the guest goes on. Cut there, the guest goes
+ * on; where it is gone with the host, the image is there for --force and not to be resumed unasked.
+ */
+static void test_taken_back_and_cut(void **state)
+{
+    static const struct row row = {"save.renamed", "suspend", FROM_RUNNING, true, NULL, NULL, NULL};
+    struct bench *b = &bench;
+
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) {
+        killed_there(b, &row);
+        AUTO_FREE char *path = x_asprintf("%s/images/%s/memory.reeve", b->state, uuid);
+        AUTO_FREE char *spent = x_asprintf("%s.spent", path);
+        assert_int_equal(rename(path, spent), 0);
+        if (cut)
+            bench_reboot_host(b);
+        bench_start(b, NULL);
+        assert_state(b, cut ? "broken" : "running", "taken back");
+        bench_tidy(b, cut);
+        live_on(b, cut ? "broken" : "running", true, "taken back");
+        bench_close(b);
+    }
+    bench.dir[0] = '\0';
+}
+
+/* A guest is not ended for an image that is not there: the commit that knows of it may have failed,
+ * and be on the disk all the same. */
+static void test_let_go_without_an_image(void **state)
+{
+    static const struct row row = {
+        "save.committed", "suspend", FROM_RUNNING, true, NULL, NULL, NULL};
+    struct bench *b = &bench;
+
+    (void)state;
+    killed_there(b, &row);
+    AUTO_FREE char *path = x_asprintf("%s/images/%s/memory.reeve", b->state, uuid);
+    assert_int_equal(unlink(path), 0);
+    bench_start(b, NULL);
+    assert_state(b, "running", "without an image");
+    bench_tidy(b, false);
+    live_on(b, "running", true, "without an image");
+}
+
 /* A save that fails removes its temporary file before the store hears of its end. Killed in
  * between, it has not replaced the older image under the final name, which stays. */
 static void test_a_failed_save_keeps_the_older(void **state)
@@ -807,7 +850,7 @@ static void add(struct CMUnitTest *to, const char *title, CMUnitTestFunction fn,
 
 int main(int argc, char **argv)
 {
-    static struct CMUnitTest tests[3 * ARRAY_LEN(rows) + 8];
+    static struct CMUnitTest tests[3 * ARRAY_LEN(rows) + 12];
     size_t count = 0;
 
     if (argc < 2) {
@@ -822,6 +865,8 @@ int main(int argc, char **argv)
     add(&tests[count++], "discard of a spent image", test_discard_of_spent, NULL);
     add(&tests[count++], "a spent image comes back", test_spent_comes_back, NULL);
     add(&tests[count++], "a claim that stays", test_a_claim_that_stays, NULL);
+    add(&tests[count++], "taken back and cut", test_taken_back_and_cut, NULL);
+    add(&tests[count++], "let go without an image", test_let_go_without_an_image, NULL);
     add(&tests[count++], "a failed save keeps the older image", test_a_failed_save_keeps_the_older,
         NULL);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
