@@ -219,7 +219,7 @@ no_parts()
     echo 'cmdline = "null.save-bytes=60000000"' >>web1.cfg
     reeve create web1.cfg
     reeve save web1 a.reeve
-    timeout 60 "$BATS_TEST_DIRNAME/on-terminal" 24x100 \
+    timeout 200 "$BATS_TEST_DIRNAME/on-terminal" 24x100 \
         'expect:[0-9]+ %, [0-9.]+ of [0-9.]+ MiB, [0-9.]+ MiB/s' 'expect:wrote ' end:0 -- \
         reeve image export a.reeve b.reeve --level 19
     reeve image verify b.reeve
