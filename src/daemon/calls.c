@@ -359,8 +359,8 @@ static void set_message(json_t *result, const struct job *j, enum verb verb, boo
 {
     AUTO_STR struct str text = {0};
     /* One that was made paused is as one that was paused: shutdown, say, is refused. */
-    const char *hint = j->args.paused ? lifecycle_done_hint(VERB_PAUSE)
-                                      : lifecycle_done_hint_of(verb, managed);
+    const char *hint =
+        j->args.paused ? lifecycle_done_hint(VERB_PAUSE) : lifecycle_done_hint_of(verb, managed);
 
     str_add(&text, j->message);
     if (hint && hint[0] && !strchr(j->message, '('))

@@ -116,6 +116,8 @@ static const struct {
      "bad-config",                                                                                                 false},
     {"{\"execute\":\"save\",\"arguments\":{\"domain\":\"x\",\"file\":\"here\"}}",            0,  "bad-request",
      false                                                                                                              },
+    {"{\"execute\":\"save\",\"arguments\":{\"domain\":\"x\",\"file\":\"/here\\nthere\"}}",   0,
+     "bad-request",                                                                                                false},
     {"{\"execute\":\"dump-core\",\"arguments\":{\"domain\":\"x\",\"file\":\"here\"}}",       0,
      "bad-request",                                                                                                false},
     {"{\"execute\":\"image-export\",\"arguments\":{\"file\":\"/a\",\"out\":\"here\"}}",      0,
