@@ -19,7 +19,8 @@
 enum {
     RESETS_FIRMWARE_CPU_MS = 500,    /* within which the firmware's own reset comes */
     RESETS_FIRMWARE_CLOCK_MS = 3000, /* the same, of a reset that was in the journal */
-    RESETS_FOLDED_MAX = 3,           /* a guest that goes round faster is counted now and then */
+    RESETS_FOLDED_MAX = 7, /* four came after one reset; a guest that goes round faster than the
+                            * firmware is counted now and then */
 };
 
 struct resets {
