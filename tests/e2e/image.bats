@@ -216,7 +216,7 @@ no_parts()
 }
 
 @test "on a terminal a long copy shows its bytes, rate and time left" {
-    echo 'cmdline = "null.save-bytes=60000000"' >>web1.cfg
+    echo 'cmdline = "null.save-bytes=24000000"' >>web1.cfg
     reeve create web1.cfg
     reeve save web1 a.reeve
     timeout 200 "$BATS_TEST_DIRNAME/on-terminal" 24x100 \
