@@ -3,9 +3,11 @@
 # initrd, its root (disk.img) and the small guest (guest/). Sourced by lab/xen, which has say and die.
 # shellcheck shell=bash disable=SC2154 # lab_dir and repository are lab/xen's
 
-# dom0's packages: Xen and its device model; what reeve is linked with; what tests and people use.
+# dom0's packages: Xen and its device model; the two that --init names; what reeve is linked with; what
+# tests and people use.
 dom0_packages=(xen-utils-4.17 xen-hypervisor-4.17-amd64 xenstore-utils linux-image-amd64 qemu-system-xen
     busybox-static kmod iproute2 bridge-utils procps
+    systemd systemd-sysv dbus openrc
     libjansson4 libuv1 libsqlite3-0 libxxhash0 libzstd1 libxenmisc4.17 libmicrohttpd12
     bats jq less libcmocka0 socat strace)
 
