@@ -248,15 +248,18 @@ static bool is_live(enum state state)
 }
 
 /* Saved and on record as saved, and its end failed or was cut; or loaded, and its undo failed: it
- * must not run beside its image. One that runs is never taken for such. */
-static bool outlived(const struct domain *d)
+ * must not run beside its image. One that runs is never taken for such, nor one that is half built
+ * where other tools build too: xl does, with a uuid of ours, from a config or a save file that has
+ * it. */
+static bool outlived(const struct engine *g, const struct domain *d)
 {
     bool stands = d->seen && (d->obs.state == OBS_BUSY || d->obs.state == OBS_PAUSED);
+    bool half_built = d->obs.state == OBS_BUSY && !g->driver->lists_others;
 
     if (stands && d->r->image.path && !d->r->broken)
         return true;
     return stands && d->r->wanted == ST_HALTED &&
-           (d->obs.state == OBS_BUSY || d->obs.reason == REASON_BEING_SAVED);
+           (half_built || d->obs.reason == REASON_BEING_SAVED);
 }
 
 static void note_state(struct engine *g, struct domain *d, enum state state)
@@ -285,7 +288,7 @@ void reconcile(struct engine *g, struct domain *d)
         note_own_reboots(g, d);
     if (d->end_failed) {
         note_state(g, d, state); /* what failed once is left to the user: no endless loop */
-    } else if (outlived(d)) {
+    } else if (outlived(g, d)) {
         end_it(g, d, CONF_DESTROY, NULL);
     } else if (d->seen && (d->obs.state == OBS_SHUTDOWN || d->obs.state == OBS_CRASHED ||
                            d->obs.state == OBS_DEAD)) {
