@@ -131,7 +131,10 @@ int debug_dump_core(struct job *j, struct err *e)
     struct core_file core;
     int result;
 
-    /* On record before it is made, so that the next start finds a part of it. */
+    if (j->obs.state == OBS_RUNNING || j->obs.state == OBS_PAUSED)
+        j->r->state = j->obs.state == OBS_PAUSED ? ST_PAUSED : ST_RUNNING;
+    /* On record before it is made, so that the next start finds a part of it, and how the guest
+     * was. */
     if (job_commit(j, "dumping", j->args.file, e) < 0)
         return -1;
     if (j->args.file)

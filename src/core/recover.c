@@ -141,6 +141,14 @@ static void cut_resetting(struct cut *c)
         recover_let_run(c);
 }
 
+/* A driver may pause the guest for its core: it stands only where it stood before. */
+static void cut_dumping(struct cut *c)
+{
+    recover_images_opening(c);
+    if (recover_alive(c) && c->d->obs.state == OBS_PAUSED && c->d->r->state == ST_RUNNING)
+        recover_let_run(c);
+}
+
 static void cut_rebooting(struct cut *c)
 {
     struct op op = op_within(STEP_MS);
@@ -252,7 +260,7 @@ static const struct {
 } intents[] = {
     {"starting",        cut_starting                },
     {"opening",         recover_images_opening      },
-    {"dumping",         recover_images_opening      },
+    {"dumping",         cut_dumping                 },
     {"saving",          recover_images_saving       },
     {"checkpointing",   recover_images_checkpointing},
     {"letting-go",      recover_images_letting_go   },

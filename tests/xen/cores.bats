@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Cores of a PV and a PVH guest. libxc maps each page by itself, which under emulation takes a minute or
-# two for each guest, so `check long` runs this.
+# two for a guest of 96 MiB, so `check long` runs this.
 
 # shellcheck disable=SC2154,SC2030,SC2031 # make_place sets place; each test is a shell of its own
 
@@ -25,4 +25,34 @@ load helpers
         reeve destroy "$name"
     done
     assert_no_leftovers
+}
+
+# Xen's library needs the guest paused.
+@test "reeved killed in the middle of a core: the guest runs on, and no part is left" {
+    make_tiny deaf deaf_guest
+    sed -i 's/^memory.*/memory = 24/' "$place/deaf.cfg"
+    reeve new "$place/deaf.cfg"
+    reeve start deaf
+    reeve dump-core --no-wait deaf
+    wait_for 30 is_paused deaf
+    crash_daemon
+    start_xen_daemon
+    wait_for 30 settled deaf
+    assert_state deaf running
+    xl_runs deaf
+    find "$place/state/cores" -name '*deaf*' | assert_no_line_but ''
+    reeve destroy deaf
+    reeve delete deaf
+    assert_no_leftovers
+}
+
+# is_paused NAME: "p" in the third of its flags.
+is_paused()
+{
+    [[ "$(xl_state "$1")" == ??p??? ]]
+}
+
+xl_runs()
+{
+    [[ "$(xl_state "$1")" == ??---- ]]
 }
