@@ -249,17 +249,17 @@ static bool is_live(enum state state)
 
 /* Saved and on record as saved, and its end failed or was cut; or loaded, and its undo failed: it
  * must not run beside its image. One that runs is never taken for such, nor one that is half built
- * where other tools build too: xl does, with a uuid of ours, from a config or a save file that has
- * it. */
+ * or saved where other tools do so too: xl does, with a uuid of ours, from a config or a save file
+ * that has it. */
 static bool outlived(const struct engine *g, const struct domain *d)
 {
     bool stands = d->seen && (d->obs.state == OBS_BUSY || d->obs.state == OBS_PAUSED);
     bool half_built = d->obs.state == OBS_BUSY && !g->driver->lists_others;
+    bool saved = d->obs.reason == REASON_BEING_SAVED && d->r->reason == REASON_SAVED;
 
     if (stands && d->r->image.path && !d->r->broken)
         return true;
-    return stands && d->r->wanted == ST_HALTED &&
-           (half_built || d->obs.reason == REASON_BEING_SAVED);
+    return stands && d->r->wanted == ST_HALTED && (half_built || saved);
 }
 
 static void note_state(struct engine *g, struct domain *d, enum state state)

@@ -123,6 +123,7 @@ int medium_change(struct driver_handle *h, const struct domain_ref *ref,
                             .machine = l.machine,
                             .kernel = -1,
                             .ramdisk = -1,
+                            .ram_file = -1,
                             .disks = &one,
                             .disk_count = 1};
     return change(&l, &launch, op, e);
