@@ -277,22 +277,27 @@ int launch_place(struct launch *l, struct err *e)
     return 0;
 }
 
+struct launch launch_of(const struct create_args *args)
+{
+    return (struct launch){.args = args,
+                           .machine = machine_of(args->conf->machine),
+                           .reboots = args->conf->on_reboot == CONF_RESTART,
+                           .control = -1,
+                           .events = -1,
+                           .journal = -1,
+                           .journal_log = -1,
+                           .kernel = -1,
+                           .ramdisk = -1,
+                           .firmware = -1,
+                           .variables = -1,
+                           .ram_file = -1,
+                           .ram = -1,
+                           .scsi_place = -1};
+}
+
 int launch_init(struct launch *ret, const struct create_args *args, struct err *e)
 {
-    struct launch l = {.args = args,
-                       .machine = machine_of(args->conf->machine),
-                       .reboots = args->conf->on_reboot == CONF_RESTART,
-                       .control = -1,
-                       .events = -1,
-                       .journal = -1,
-                       .journal_log = -1,
-                       .kernel = -1,
-                       .ramdisk = -1,
-                       .firmware = -1,
-                       .variables = -1,
-                       .ram_file = -1,
-                       .ram = -1,
-                       .scsi_place = -1};
+    struct launch l = launch_of(args);
 
     if (plan(&l, e) < 0) {
         launch_finish(&l);

@@ -69,6 +69,8 @@ struct launch {
     int ram;
 };
 
+/* One without devices and descriptors, on which it is safe to call the rest and files_open. */
+struct launch launch_of(const struct create_args *args);
 /* Fills in all but the descriptors and machine_name, accel, cpu. ERR_UNSUPPORTED or ERR_BAD_CONFIG
  * for what this machine cannot have. Opens nothing. On failure nothing is to be freed. */
 int launch_init(struct launch *ret, const struct create_args *args, struct err *e) MUST_CHECK;

@@ -119,12 +119,9 @@ int medium_change(struct driver_handle *h, const struct domain_ref *ref,
     struct create_args args = {
         .ref = l.meta.ref, .conf = &conf, .directory = directory, .user = *user};
     struct launch_disk one = {.conf = &drive, .fd = -1, .boot_index = -1, .place = -1};
-    struct launch launch = {.args = &args,
-                            .machine = l.machine,
-                            .kernel = -1,
-                            .ramdisk = -1,
-                            .ram_file = -1,
-                            .disks = &one,
-                            .disk_count = 1};
+    struct launch launch = launch_of(&args);
+
+    launch.disks = &one;
+    launch.disk_count = 1;
     return change(&l, &launch, op, e);
 }
