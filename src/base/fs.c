@@ -266,6 +266,14 @@ void fs_as_end(void)
         abort();
 }
 
+void fs_raise(int event_fd)
+{
+    uint64_t one = 1;
+
+    while (write(event_fd, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
+}
+
 int fs_lock(int fd, int64_t ms, struct err *e)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

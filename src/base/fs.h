@@ -36,6 +36,9 @@ int fs_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len,
 
 int fs_sync_dir(int dirfd, const char *what, struct err *e) MUST_CHECK;
 
+/* Makes an eventfd readable. It cannot fail but for a full counter: then it is readable already. */
+void fs_raise(int event_fd);
+
 /* Makes path and its missing parents with `mode`. Sets ERR_FAILED. */
 int fs_make_dirs(const char *path, mode_t mode, struct err *e) MUST_CHECK;
 

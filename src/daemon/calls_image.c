@@ -132,14 +132,6 @@ static int run_copy(struct image_call *c, struct err *e)
     return 0;
 }
 
-static void raise_cancel(const struct image_call *c)
-{
-    uint64_t one = 1;
-
-    if (write(c->op.cancel_fd, &one, sizeof one) < 0)
-        return; /* it is raised already */
-}
-
 static void call_freed(uv_handle_t *handle)
 {
     struct image_call *c = handle->data;
@@ -217,13 +209,13 @@ static void drop(struct request *r)
     struct image_call *c = r->state;
 
     c->request = NULL;
-    raise_cancel(c);
+    fs_raise(c->op.cancel_fd);
 }
 
 void calls_image_stop(struct daemon *d)
 {
     LIST_EACH (&d->image_calls, c, struct image_call, link)
-        raise_cancel(c);
+        fs_raise(c->op.cancel_fd);
 }
 
 int calls_level(const struct request *r, int *ret, struct err *e)

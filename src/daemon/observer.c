@@ -154,11 +154,7 @@ int observer_start(const struct driver *driver, struct driver_handle *handle, st
 
 void observer_look(struct observer *o)
 {
-    uint64_t one = 1;
-
-    /* A full counter is a look that is asked for already. */
-    if (write(o->wake_fd, &one, sizeof one) < 0)
-        return;
+    fs_raise(o->wake_fd);
 }
 
 void observer_stats(struct observer *o)

@@ -16,11 +16,7 @@
 
 void table_changed(struct driver_handle *h)
 {
-    uint64_t one = 1;
-
-    /* It fails only when the counter is at its end, and then the watcher is awake anyway. */
-    if (write(h->changed_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-        log_error("null driver: cannot wake the watcher: %s", strerror(errno));
+    fs_raise(h->changed_fd);
 }
 
 void table_settle(struct driver_handle *h, struct sim *s)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -78,21 +79,12 @@ int ram_set_apart(struct qmp *q, bool apart, const struct op *op, struct err *e)
 
 /* ---- filling ---- */
 
-static void raise_event(int fd)
-{
-    uint64_t one = 1;
-
-    /* It cannot fail but for a counter that is full: then it is raised already. */
-    if (write(fd, &one, sizeof one) < 0)
-        return;
-}
-
 static void *fill_main(void *arg)
 {
     struct ram_fill *f = arg;
 
     f->result = f->memory->fill(f->memory->arg, f->fd, f->bytes, &f->op, &f->err);
-    raise_event(f->over_fd);
+    fs_raise(f->over_fd);
     return NULL;
 }
 
@@ -130,7 +122,7 @@ int ram_fill_await(struct ram_fill *f, const struct op *op, struct err *e)
 void ram_fill_finish(struct ram_fill *f)
 {
     if (f->joinable) {
-        raise_event(f->op.cancel_fd);
+        fs_raise(f->op.cancel_fd);
         pthread_join(f->thread, NULL);
         f->joinable = false;
     }
