@@ -39,12 +39,9 @@ static int check_xenstored(struct err *e)
 {
     unsigned len;
 
-    if (session_xenstored(e) < 0)
-        return -1;
-    struct xs_handle *xs = xs_open(0);
+    struct xs_handle *xs = session_connect(e);
     if (!xs)
-        return err_errno(e, ERR_DRIVER_UNAVAILABLE, errno,
-                         "xenstored does not answer; Xen's services must have been started");
+        return -1;
     AUTO_FREE char *domid = xs_read(xs, XBT_NULL, "/local/domain/0/domid", &len);
     xs_close(xs);
     if (!domid)
@@ -110,11 +107,7 @@ void host_close(struct driver_handle *h)
 
 void host_changed(struct driver_handle *h)
 {
-    uint64_t one = 1;
-
-    /* It fails only when it is full, and then it wakes as well. */
-    while (write(h->changed_fd, &one, sizeof one) < 0 && errno == EINTR)
-        continue;
+    fs_raise(h->changed_fd);
 }
 
 /* ---- Domains ---- */

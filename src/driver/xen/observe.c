@@ -178,11 +178,9 @@ static int watch_begin(struct driver_handle *h, struct err *e)
 {
     if (h->watch)
         return 0;
-    if (session_xenstored(e) < 0)
-        return -1;
-    h->watch = xs_open(0);
+    h->watch = session_connect(e);
     if (!h->watch)
-        return err_errno(e, ERR_DRIVER_UNAVAILABLE, errno, "xenstored does not answer");
+        return -1;
     for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
         if (!xs_watch(h->watch, watched[i], "reeve")) {
             err_errno(e, ERR_FAILED, errno, "xenstored does not watch %s", watched[i]);

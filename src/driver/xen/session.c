@@ -102,7 +102,7 @@ static const libxl_childproc_hooks children = {
 /* Where xenstored's socket refuses it, Xen's library asks through dom0's kernel instead, which
  * waits for ever for the answer of one that has died. Where there is no socket, the store is in a
  * domain of its own and that way is right. */
-int session_xenstored(struct err *e)
+static int check_xenstored(struct err *e)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -116,6 +116,17 @@ int session_xenstored(struct err *e)
     return 0;
 }
 
+struct xs_handle *session_connect(struct err *e)
+{
+    if (check_xenstored(e) < 0)
+        return NULL;
+    struct xs_handle *xs = xs_open(0);
+    if (!xs)
+        err_errno(e, ERR_DRIVER_UNAVAILABLE, errno,
+                  "xenstored does not answer; Xen's services must have been started");
+    return xs;
+}
+
 int session_open(struct session *s, struct err *e)
 {
     static const libxl_event_hooks hooks = {.disaster = on_disaster};
@@ -123,7 +134,7 @@ int session_open(struct session *s, struct err *e)
     *s = (struct session)SESSION_NONE;
     s->log.vmessage = on_message;
     s->log.destroy = on_destroy;
-    if (session_xenstored(e) < 0)
+    if (check_xenstored(e) < 0)
         return -1;
     if (libxl_ctx_alloc(&s->ctx, LIBXL_VERSION, 0, &s->log) != 0) {
         s->ctx = NULL;
@@ -148,12 +159,8 @@ void session_close(struct session *s)
 
 struct xs_handle *session_xs(struct session *s, struct err *e)
 {
-    if (!s->xs && session_xenstored(e) < 0)
-        return NULL;
     if (!s->xs)
-        s->xs = xs_open(0);
-    if (!s->xs)
-        err_errno(e, ERR_DRIVER_UNAVAILABLE, errno, "xenstored does not answer");
+        s->xs = session_connect(e);
     return s->xs;
 }
 

@@ -34,9 +34,9 @@ struct session {
     libxl_asyncop_how how;
 };
 
-/* Whether there is a xenstored to ask: each connection to it is opened after this. Sets
- * ERR_DRIVER_UNAVAILABLE. */
-int session_xenstored(struct err *e) MUST_CHECK;
+/* A connection to xenstored of its own, for the caller to close. NULL with ERR_DRIVER_UNAVAILABLE
+ * where there is none to ask: not xs_open, which would wait for ever for one that has ended. */
+struct xs_handle *session_connect(struct err *e) MUST_CHECK;
 
 /* Opens a context. s is the caller's; session_close in either case. Sets ERR_DRIVER_UNAVAILABLE
  * with libxl's reason. */
