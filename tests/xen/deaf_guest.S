@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A PVH guest that waits for an interrupt for ever: it runs, and answers nobody. The note is where Xen
- * begins it (xen/include/public/elfnote.h, PHYS32_ENTRY), in 32 bits. */
-    .section .note.Xen, "a", @note
-    .align 4
-    .long 4
-    .long 4
-    .long 18
-    .asciz "Xen"
-    .long _start
+/* A PVH guest that waits for an interrupt for ever: it runs, and answers nobody. */
+#include "guest.inc"
+    pvh_entry
 
     .text
     .globl _start

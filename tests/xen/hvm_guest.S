@@ -2,6 +2,7 @@
 /* An HVM guest that is its disk's first sector: what the BIOS boots counts on the first serial port twice
  * a second, in the words of guest/init, and obeys what is typed there: s asks for a soft reset and goes on,
  * r reboots, o powers off. Linux takes minutes to boot as such a guest under emulation. */
+#include "guest.inc"
     .code16
     .globl _start
 _start:
@@ -119,18 +120,7 @@ soft_reset:
     movw $16, %ax
     movw %ax, %ds
     movw %ax, %ss
-    /* Where hypercalls are: leaf 2 names the MSR that takes the page for them. */
-    movl $0x40000002, %eax
-    cpuid
-    movl %ebx, %ecx
-    movl $page, %eax
-    xorl %edx, %edx
-    wrmsr
-    /* sched_op(SCHEDOP_shutdown, {SHUTDOWN_soft_reset}) */
-    movl $2, %ebx
-    movl $reason, %ecx
-    movl $(page + 29 * 32), %eax
-    call *%eax
+    ask_for_soft_reset
     ljmp $24, $1f
     .code16
 1:
