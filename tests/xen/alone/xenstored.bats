@@ -1,11 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # xenstored ends under running guests, which Xen does not provide for: reeve says so at once and hangs
-# nowhere, and goes on when there is one again.
+# nowhere, and goes on when there is one again. dom0's backends know nothing of the new one and make no device
+# any more, so nothing else may run after it in the same boot.
 
 # shellcheck disable=SC2154 # make_place sets place
 
-load helpers
+# shellcheck disable=SC2034 # for helpers
+xen_depth=../..
+load ../helpers
 
 xen_bin=/usr/lib/xen-4.17/bin
 
