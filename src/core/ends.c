@@ -116,7 +116,7 @@ static struct record *aside_record(const struct job *j, unsigned n)
                    "away",
                    j->r->name);
     free(TAKE(r->saved_file));
-    r->restart_at_ms = 0;
+    r->restart_at_ms = r->reboot_until_ms = 0;
     r->since_ms = clock_wall_ms();
     return r;
 }

@@ -180,11 +180,22 @@ static void known_end(struct engine *g, struct domain *d)
         wake_after(g, d, left_ms);
 }
 
+/* By the button that a reboot pressed before it was cut: its boot is still to come. */
+static bool reboot_cut(const struct domain *d)
+{
+    return d->obs.state == OBS_SHUTDOWN && d->obs.reason == REASON_GUEST_POWEROFF &&
+           !end_wanted(d) && clock_mono_ms() < d->r->reboot_until_ms;
+}
+
 static void guest_ended(struct engine *g, struct domain *d)
 {
     enum conf_action action = end_action(d);
     bool corpse = d->r->state == ST_SHUTDOWN || d->r->state == ST_CRASHED;
 
+    if (reboot_cut(d)) {
+        restart(g, d, CONF_RESTART);
+        return;
+    }
     /* An end that a verb began and a killed daemon did not finish is on record as well. */
     if (corpse && !end_wanted(d) && (d->obs.state != OBS_DEAD || d->r->restart_at_ms != 0)) {
         known_end(g, d);

@@ -149,18 +149,12 @@ static void cut_dumping(struct cut *c)
         recover_let_run(c);
 }
 
+/* The guest was asked to power off and may still do so: its boot is left to reconcile. */
 static void cut_rebooting(struct cut *c)
 {
-    struct op op = op_within(STEP_MS);
-    struct err e;
-
     cut_resetting(c);
-    if (!c->d || !c->d->seen || c->d->obs.state != OBS_SHUTDOWN)
-        return;
-    if (c->g->driver->reset(c->g->handle, &c->d->obs.ref, &op, &e) < 0)
-        log_error("%s: its reboot was cut and could not be finished: %s", c->d->r->name, e.msg);
-    else
-        c->d->obs.state = OBS_RUNNING;
+    if (recover_alive(c))
+        c->d->r->reboot_until_ms = clock_mono_ms() + STEPS_POWER_OFF_MS;
 }
 
 static void finish_aside(struct engine *g, const struct domain *aside)

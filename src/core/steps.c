@@ -19,7 +19,6 @@ enum {
     CREATE_MS = 120 * 1000,
     QUICK_MS = 15 * 1000,
     DESTROY_MS = 30 * 1000,
-    POWER_OFF_MS = 120 * 1000
 };
 
 struct domain_ref job_ref(const struct job *j)
@@ -75,7 +74,7 @@ void steps_now_live(struct job *j, enum reason reason)
     str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
     r->id = j->new_id;
     r->own_reboots = 0;
-    r->restart_at_ms = 0;
+    r->restart_at_ms = r->reboot_until_ms = 0;
     r->host_resume = r->host_paused = false;
     r->reason = reason;
     free(TAKE(r->reason_text));
@@ -88,7 +87,7 @@ void steps_now_ended(struct job *j, enum reason reason)
     j->seen = false;
     j->gone = !r->managed;
     r->wanted = ST_HALTED;
-    r->restart_at_ms = 0;
+    r->restart_at_ms = r->reboot_until_ms = 0;
     r->reason = reason;
     free(TAKE(r->reason_text));
     record_forget_live(r);
@@ -261,7 +260,7 @@ static int ask_guest(struct job *j,
                                 const struct op *, struct err *),
                      const char *force_text, bool *ret_forced, struct err *e)
 {
-    int64_t ms = j->args.timeout_ms ? j->args.timeout_ms : POWER_OFF_MS;
+    int64_t ms = j->args.timeout_ms ? j->args.timeout_ms : STEPS_POWER_OFF_MS;
 
     *ret_forced = false;
     job_phase(j, "waiting for the guest");
@@ -281,6 +280,7 @@ static int run_shutdown(struct job *j, struct err *e)
     bool forced;
 
     j->r->wanted = ST_HALTED;
+    j->r->reboot_until_ms = 0;
     if (job_commit(j, "shutting-down", NULL, e) < 0)
         return -1;
     if (ask_guest(j, j->engine->driver->shutdown, "destroy ends it without asking", &forced, e) <
@@ -300,7 +300,7 @@ void steps_booted(struct job *j)
     j->r->wanted = ST_RUNNING;
     j->r->reason = REASON_BOOTED;
     j->r->starts++;
-    j->r->restart_at_ms = 0;
+    j->r->restart_at_ms = j->r->reboot_until_ms = 0;
     free(TAKE(j->r->reason_text));
 }
 

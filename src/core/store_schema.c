@@ -54,6 +54,8 @@ static const char *const migrations[] = {
     "ALTER TABLE domain ADD COLUMN host_boot TEXT NOT NULL DEFAULT '';",
     /* A guest's own reboots that have been noticed. */
     "ALTER TABLE domain ADD COLUMN own_reboots INTEGER NOT NULL DEFAULT 0;",
+    /* A reboot that a killed daemon left to its guest. */
+    "ALTER TABLE domain ADD COLUMN reboot_until_ms INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define ROW(type, member, kind)                                                                    \
@@ -87,6 +89,7 @@ static const struct column domain_columns[] = {
     ROW(record, own_reboots, COL_INT64),
     ROW(record, ran_since_ms, COL_INT64),
     ROW(record, restart_at_ms, COL_INT64),
+    ROW(record, reboot_until_ms, COL_INT64),
     ROW(record, host_resume, COL_BOOL),
     ROW(record, host_paused, COL_BOOL),
     ROW(record, host_boot, COL_CHARS),

@@ -87,8 +87,8 @@ static size_t cores(const struct bench *b, const char *name)
     return count;
 }
 
-/* How often the history says that one was written; of more than eight the oldest files are gone. */
-static size_t cores_told(const struct bench *b, const char *name)
+/* How often the history of the domain says that. */
+static size_t told(const struct bench *b, const char *name, const char *what)
 {
     AUTO_JSON json_t *answer = bench_call(b, "log", "{\"domain\":\"%s\"}", name);
     const json_t *events = json_object_get(json_object_get(answer, "return"), "events"), *ev;
@@ -96,7 +96,7 @@ static size_t cores_told(const struct bench *b, const char *name)
 
     json_array_foreach(events, i, ev)
     {
-        count += strstr(json_get_string(ev, "text", ""), "its memory is in ") != NULL;
+        count += strstr(json_get_string(ev, "text", ""), what) != NULL;
     }
     return count;
 }
@@ -170,8 +170,9 @@ static void test_every_action_of_every_end(void **state)
             }
             assert_int_equal(left_overs(b, name), body && actions[k].rename ? 1 : 0);
             size_t written = body && actions[k].core ? 1 : 0;
-            if (cores_told(b, name) != written)
-                fail_msg("%s: %zu cores, not %zu", name, cores_told(b, name), written);
+            if (told(b, name, "its memory is in ") != written)
+                fail_msg("%s: %zu cores, not %zu", name, told(b, name, "its memory is in "),
+                         written);
         }
     bench_tidy(b, false);
 }
@@ -561,6 +562,40 @@ static void test_killed_on_the_way(void **state)
     bench_tidy(b, false);
 }
 
+/* The guest that a reboot asked to power off does so when the daemon is back. */
+static void test_a_cut_reboot_is_finished(void **state)
+{
+    struct bench *b = &bench;
+    struct peer_conn c;
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+    bool asked = false, booted = false;
+
+    (void)state;
+    bench_start(b, NULL);
+    bench_run(b, "web1",
+              "cmdline='null.reboot=hang null.poweroff-after=2500'\\nreeve_restart_min_run=0");
+    conn_open(&c, b);
+    conn_request(&c, "reboot", "{\"domain\":\"web1\"}");
+    while (!asked) {
+        AUTO_JSON json_t *d = bench_show(b, "web1");
+        const json_t *job = json_object_get(d, "job");
+        asked = str_eq(json_get_string(job, "phase", ""), "waiting for the guest");
+        bench_pause(deadline, "that its guest is asked");
+    }
+    bench_kill(b);
+    conn_close(&c);
+    bench_start(b, NULL);
+    assert_string_equal(bench_state(b, "web1"), "running");
+    while (!booted) {
+        booted = told(b, "web1", "web1 was booted again: ") == 1;
+        bench_pause(deadline, "that it is booted again");
+    }
+    /* Its next power-off is its own. */
+    bench_await_state(b, "web1", "halted");
+    assert_int_equal(told(b, "web1", "web1 was booted again: "), 1);
+    bench_tidy(b, false);
+}
+
 static void test_every_point(void **state)
 {
     (void)state;
@@ -587,6 +622,7 @@ int main(int argc, char **argv)
         TEST(test_records_are_made_anew),
         TEST(test_hooks),
         TEST(test_hooks_are_told_the_arguments),
+        TEST(test_a_cut_reboot_is_finished),
         cmocka_unit_test(test_every_point),
     };
     static struct CMUnitTest tests[ARRAY_LEN(fixed) + ARRAY_LEN(rows)];

@@ -85,6 +85,8 @@ show_daemon_log()
     [ -z "${BATS_TEST_COMPLETED:-}" ] || return 0
     sed 's/^/reeved: /' "$place/reeved.log" | tail -n 25
     xl dmesg | tail -n 5 | sed 's/^/xen: /'
+    dmesg | tail -n 5 | sed 's/^/dom0: /'
+    free -m | sed 's/^/dom0: /'
 }
 
 crash_daemon()

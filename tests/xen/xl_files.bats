@@ -47,6 +47,14 @@ config_of()
         nics: [.nics[]? | {mac, bridge}]}' >"$2"
 }
 
+# xl_saves NAME FILE: with what it says, but for its progress, when it fails.
+xl_saves()
+{
+    xl save "$1" "$2" >xl.out 2>&1 && return
+    grep -v 'progress: Frames' xl.out >&2
+    return 1
+}
+
 # unknown NAME: reeve has seen that it is gone.
 unknown()
 {
@@ -77,7 +85,7 @@ unknown()
         name=xl-$kind
         config_of "$name" "$name.before"
         uuid=$(jq -r .who.uuid "$name.before")
-        xl save "$name" "$name.xl"
+        xl_saves "$name" "$name.xl"
         wait_for 30 unknown "$name"
         remember "$name"
         reeve image info "$name.xl" --format json >said.json
@@ -106,7 +114,7 @@ unknown()
     reword "$name.xl" "$name.text" "$name.cfg"
     xl restore -e "$name.text" 3>&-
     assert_goes_on "$name" "$count" "$size"
-    xl save "$name" "$name.xl"
+    xl_saves "$name" "$name.xl"
     wait_for 30 unknown "$name"
     reeve restore "$name.xl"
 }
@@ -174,7 +182,7 @@ reword()
     xl restore -e exported.xl 3>&-
     assert_goes_on "$name" "$count" "$size"
     # What xl started and saves is not ended in the middle, though its record wants it halted.
-    xl save "$name" saved.xl
+    xl_saves "$name" saved.xl
     reeve image verify saved.xl
     rm saved.xl
     wait_for 30 is_state "$name" halted
