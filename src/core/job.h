@@ -140,8 +140,6 @@ int steps_driver(struct job *j, steps_call *call, int64_t ms, struct err *e) MUS
 /* Builds the domain from its record and lets it run, with `intent` on record before. On failure
  * nothing is left of it. */
 int steps_boot(struct job *j, const char *intent, struct err *e) MUST_CHECK;
-/* A guest that is asked to power off has so long, unless --timeout says otherwise. */
-enum { STEPS_POWER_OFF_MS = 120 * 1000 };
 /* What the record says of one that was booted again in place. */
 void steps_booted(struct job *j);
 /* Destroys what the driver has, and steps_now_ended. */

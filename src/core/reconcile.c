@@ -180,8 +180,8 @@ static void known_end(struct engine *g, struct domain *d)
         wake_after(g, d, left_ms);
 }
 
-/* By the button that a reboot pressed before it was cut: its boot is still to come. */
-static bool reboot_cut(const struct domain *d)
+/* By the button of a reboot that waits for it no more: its boot is still to come. */
+static bool reboot_left(const struct domain *d)
 {
     return d->obs.state == OBS_SHUTDOWN && d->obs.reason == REASON_GUEST_POWEROFF &&
            !end_wanted(d) && clock_mono_ms() < d->r->reboot_until_ms;
@@ -192,7 +192,7 @@ static void guest_ended(struct engine *g, struct domain *d)
     enum conf_action action = end_action(d);
     bool corpse = d->r->state == ST_SHUTDOWN || d->r->state == ST_CRASHED;
 
-    if (reboot_cut(d)) {
+    if (reboot_left(d)) {
         restart(g, d, CONF_RESTART);
         return;
     }

@@ -149,14 +149,6 @@ static void cut_dumping(struct cut *c)
         recover_let_run(c);
 }
 
-/* The guest was asked to power off and may still do so: its boot is left to reconcile. */
-static void cut_rebooting(struct cut *c)
-{
-    cut_resetting(c);
-    if (recover_alive(c))
-        c->d->r->reboot_until_ms = clock_mono_ms() + STEPS_POWER_OFF_MS;
-}
-
 static void finish_aside(struct engine *g, const struct domain *aside)
 {
     struct op op = op_within(STEP_MS);
@@ -262,7 +254,7 @@ static const struct {
     {"resuming-paused", recover_images_resuming     },
     {"resumed",         recover_images_resumed      },
     {"destroying",      cut_destroying              },
-    {"rebooting",       cut_rebooting               },
+    {"rebooting",       cut_resetting               }, /* reconcile boots it: reboot_until_ms */
     {"resetting",       cut_resetting               },
     {"restarting",      cut_restarting              },
     {"discarding",      recover_images_discarding   },

@@ -19,6 +19,8 @@ enum {
     CREATE_MS = 120 * 1000,
     QUICK_MS = 15 * 1000,
     DESTROY_MS = 30 * 1000,
+    POWER_OFF_MS = 120 * 1000,
+    REBOOT_MS = 10 * 60 * 1000
 };
 
 struct domain_ref job_ref(const struct job *j)
@@ -255,12 +257,10 @@ static int run_destroy(struct job *j, struct err *e)
 }
 
 /* Asks the guest, then forces it when that is wanted. */
-static int ask_guest(struct job *j,
-                     int (*ask)(struct driver_handle *, const struct domain_ref *,
-                                const struct op *, struct err *),
-                     const char *force_text, bool *ret_forced, struct err *e)
+static int ask_guest(struct job *j, steps_call *ask, const char *force_text, bool *ret_forced,
+                     struct err *e)
 {
-    int64_t ms = j->args.timeout_ms ? j->args.timeout_ms : STEPS_POWER_OFF_MS;
+    int64_t ms = j->args.timeout_ms ? j->args.timeout_ms : POWER_OFF_MS;
 
     *ret_forced = false;
     job_phase(j, "waiting for the guest");
@@ -324,15 +324,30 @@ static int run_reset(struct job *j, struct err *e)
     return 0;
 }
 
+/* The button cannot be taken back: whatever becomes of this job, also by a kill, a guest that
+ * powers off soon is booted again (reconcile), and not left off by a reboot. */
+static int ask_to_reboot(struct job *j, steps_call *ask, bool *ret_forced, struct err *e)
+{
+    j->r->reboot_until_ms = clock_mono_ms() + REBOOT_MS;
+    if (job_commit(j, "rebooting", NULL, e) < 0)
+        return -1;
+    if (ask_guest(j, ask,
+                  "it is booted again when it powers off within ten minutes, and reset reboots it "
+                  "without asking",
+                  ret_forced, e) == 0)
+        return 0;
+    j->changed = e->code == ERR_TIMED_OUT || e->code == ERR_CANCELLED;
+    return -1;
+}
+
 /* A config waits for this boot, or the driver has no other way: the machine is built anew. A config
  * that the driver would not boot is refused while the guest still runs. */
 static int reboot_into_config(struct job *j, struct err *e)
 {
     bool forced, waited = j->r->live_config != NULL;
 
-    if (steps_check_config(j, e) < 0 || job_commit(j, "rebooting", NULL, e) < 0 ||
-        ask_guest(j, j->engine->driver->shutdown, "reset reboots it without asking", &forced, e) <
-            0)
+    if (steps_check_config(j, e) < 0 ||
+        ask_to_reboot(j, j->engine->driver->shutdown, &forced, e) < 0)
         return -1;
     if (forced)
         job_warn(j, "%s did not power off in time and was destroyed", j->r->name);
@@ -348,9 +363,7 @@ static int run_reboot(struct job *j, struct err *e)
     j->r->quick_ends = 0;
     if (j->r->live_config || j->engine->driver->builds_anew)
         return reboot_into_config(j, e);
-    if (job_commit(j, "rebooting", NULL, e) < 0)
-        return -1;
-    if (ask_guest(j, j->engine->driver->reboot, "reset reboots it without asking", &forced, e) < 0)
+    if (ask_to_reboot(j, j->engine->driver->reboot, &forced, e) < 0)
         return -1;
     if (forced)
         job_warn(j, "%s did not power off in time and was reset", j->r->name);

@@ -562,37 +562,51 @@ static void test_killed_on_the_way(void **state)
     bench_tidy(b, false);
 }
 
-/* The guest that a reboot asked to power off does so when the daemon is back. */
-static void test_a_cut_reboot_is_finished(void **state)
+/* A reboot waits for its guest when the daemon is killed, or it is cancelled, or its time is over;
+ * then the guest powers off. */
+static void reboot_left(struct bench *b, const char *name, bool kill, bool cancel)
+{
+    struct peer_conn c;
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS, job_id = 0;
+    AUTO_FREE char *args =
+        x_asprintf("{\"domain\":\"%s\"%s}", name, kill || cancel ? "" : ",\"timeout_ms\":500");
+    AUTO_FREE char *booted = x_asprintf("%s was booted again: ", name);
+
+    bench_run(b, name,
+              "cmdline='null.reboot=hang null.poweroff-after=2500'\\nreeve_restart_min_run=0");
+    conn_open(&c, b);
+    conn_request(&c, "reboot", args);
+    while (job_id == 0) {
+        AUTO_JSON json_t *d = bench_show(b, name);
+        const json_t *job = json_object_get(d, "job");
+        if (str_eq(json_get_string(job, "phase", ""), "waiting for the guest"))
+            job_id = json_get_int(job, "id", 0);
+        bench_pause(deadline, "that its guest is asked");
+    }
+    if (kill) {
+        bench_kill(b);
+        bench_start(b, NULL);
+    } else if (cancel) {
+        bench_do(b, "cancel", "{\"job\":%lld}", (long long)job_id);
+    }
+    conn_close(&c);
+    assert_string_equal(bench_state(b, name), "running");
+    while (told(b, name, booted) == 0)
+        bench_pause(deadline, "that it is booted again");
+    /* Its next power-off is its own. */
+    bench_await_state(b, name, "halted");
+    assert_int_equal(told(b, name, booted), 1);
+}
+
+static void test_a_guest_is_not_left_off_by_a_reboot(void **state)
 {
     struct bench *b = &bench;
-    struct peer_conn c;
-    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
-    bool asked = false, booted = false;
 
     (void)state;
     bench_start(b, NULL);
-    bench_run(b, "web1",
-              "cmdline='null.reboot=hang null.poweroff-after=2500'\\nreeve_restart_min_run=0");
-    conn_open(&c, b);
-    conn_request(&c, "reboot", "{\"domain\":\"web1\"}");
-    while (!asked) {
-        AUTO_JSON json_t *d = bench_show(b, "web1");
-        const json_t *job = json_object_get(d, "job");
-        asked = str_eq(json_get_string(job, "phase", ""), "waiting for the guest");
-        bench_pause(deadline, "that its guest is asked");
-    }
-    bench_kill(b);
-    conn_close(&c);
-    bench_start(b, NULL);
-    assert_string_equal(bench_state(b, "web1"), "running");
-    while (!booted) {
-        booted = told(b, "web1", "web1 was booted again: ") == 1;
-        bench_pause(deadline, "that it is booted again");
-    }
-    /* Its next power-off is its own. */
-    bench_await_state(b, "web1", "halted");
-    assert_int_equal(told(b, "web1", "web1 was booted again: "), 1);
+    reboot_left(b, "web1", true, false);
+    reboot_left(b, "web2", false, true);
+    reboot_left(b, "web3", false, false);
     bench_tidy(b, false);
 }
 
@@ -622,7 +636,7 @@ int main(int argc, char **argv)
         TEST(test_records_are_made_anew),
         TEST(test_hooks),
         TEST(test_hooks_are_told_the_arguments),
-        TEST(test_a_cut_reboot_is_finished),
+        TEST(test_a_guest_is_not_left_off_by_a_reboot),
         cmocka_unit_test(test_every_point),
     };
     static struct CMUnitTest tests[ARRAY_LEN(fixed) + ARRAY_LEN(rows)];
