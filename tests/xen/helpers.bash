@@ -84,6 +84,7 @@ show_daemon_log()
 {
     [ -z "${BATS_TEST_COMPLETED:-}" ] || return 0
     sed 's/^/reeved: /' "$place/reeved.log" | tail -n 25
+    xl dmesg | grep -E 'Triple fault|domain_crash|RIP' | tail -n 4 | sed 's/^/xen: /'
     xl dmesg | tail -n 5 | sed 's/^/xen: /'
     dmesg | tail -n 5 | sed 's/^/dom0: /'
     free -m | sed 's/^/dom0: /'
