@@ -73,6 +73,36 @@ device_models()
     [ "$(device_models)" -eq 1 ]
 }
 
+@test "the log of its device model is bounded, and one of another domain is left alone" {
+    local logs=/var/log/xen pid fd
+    head -c 2000000 /dev/zero | tr '\0' '#' >"$place/said"
+    echo last >>"$place/said"
+    append "$place/said" $logs/qemu-dm-other.log
+    append "$place/said" $logs/qemu-dm-hvm.log
+    wait_for 30 shorter_than 70000 $logs/qemu-dm-hvm.log
+    head -n 1 $logs/qemu-dm-hvm.log | grep 'cut here'
+    [ "$(tail -c 6 $logs/qemu-dm-hvm.log)" = "#last" ]
+    [ "$(stat -c %s $logs/qemu-dm-other.log)" -eq 2000005 ]
+    rm $logs/qemu-dm-other.log
+    # What the device model says next comes after that, since it appends.
+    pid=$(pgrep -f 'qemu-system.* -xen-domid')
+    for fd in "/proc/$pid"/fd/*; do
+        [[ $(readlink "$fd") != $logs/qemu-dm-hvm.log ]] || break
+    done
+    [[ $(sed -n 's/^flags:[[:space:]]*//p' "/proc/$pid/fdinfo/${fd##*/}") =~ 2...$ ]]
+}
+
+# append FILE LOG: in one write, so that it is not cut in between.
+append()
+{
+    dd if="$1" of="$2" bs=4M oflag=append conv=notrunc status=none
+}
+
+shorter_than()
+{
+    [ "$(stat -c %s "$2")" -lt "$1" ]
+}
+
 @test "pause and unpause" {
     local count size
     reeve pause hvm

@@ -19,6 +19,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "driver/xen/config.h"
+#include "driver/xen/logs.h"
 
 enum { TERM_MS = 5000, KILL_MS = 2000, LINK_MAX = 512 };
 
@@ -140,6 +141,7 @@ int adopt_domain(struct driver_handle *h, const struct domain_ref *ref, const st
     if (expect_no_libvirt(&s, info.domid, e) < 0 || read_config(&s, info.domid, op, &text, e) < 0 ||
         end_monitor(ref->name, e) < 0)
         return -1;
+    logs_mark(&s, info.domid, ref->name);
     *ret_config = TAKE(text);
     return 0;
 }

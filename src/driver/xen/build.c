@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "driver/xen/config.h"
 #include "driver/xen/host_config.h"
+#include "driver/xen/logs.h"
 #include "driver/xen/observe.h"
 #include "driver/xen/relay.h"
 #include "driver/xen/room.h"
@@ -231,6 +232,7 @@ static int make(struct session *s, const struct create_args *args, int stream_fd
     int found = host_find(s, &ref, &info, e);
     if (found <= 0)
         return found < 0 ? -1 : err_set(e, ERR_FAILED, "the guest died as soon as it was built");
+    logs_mark(s, domid, ref.name);
     observe_fill(s, &info, ret);
     return 0;
 }

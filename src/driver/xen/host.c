@@ -8,8 +8,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "driver/xen/logs.h"
 
 /* ---- Can it work here? ---- */
 
@@ -81,7 +83,12 @@ int host_open(const struct driver_options *options, struct driver_handle **ret, 
 {
     struct driver_handle *h = x_calloc(1, sizeof *h);
 
+    struct err no_logs;
+
     (void)options;
+    h->logs_fd = logs_watch(&no_logs);
+    if (h->logs_fd < 0)
+        log_error("the logs of device models are not bounded: %s", no_logs.msg);
     h->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (h->changed_fd < 0 || session_open(&h->look, e) < 0) {
         if (h->changed_fd < 0)
@@ -102,6 +109,8 @@ void host_close(struct driver_handle *h)
         session_close(&h->look);
     if (h->changed_fd >= 0)
         close(h->changed_fd);
+    if (h->logs_fd >= 0)
+        close(h->logs_fd);
     free(h);
 }
 

@@ -12,6 +12,8 @@ struct driver_handle {
     struct session look;
     bool looking;            /* look is open */
     struct xs_handle *watch; /* with the watches set; NULL when xenstored was lost */
+    int logs_fd;             /* logs_watch; -1: the folder cannot be watched */
+    int64_t logs_at_ms;      /* monotonic: not to be looked at before */
     int changed_fd;          /* eventfd: what no watch tells, a pause by us */
 };
 

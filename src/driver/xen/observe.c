@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "driver/xen/logs.h"
 
 /* ---- One domain ---- */
 
@@ -205,6 +207,28 @@ static int take_told(struct driver_handle *h, struct err *e)
     return -1;
 }
 
+/* Waits for one of fds; the last is that of the logs, which are looked at now and then alone. */
+static int await_any(struct driver_handle *h, struct pollfd *fds, nfds_t count, struct err *e)
+{
+    for (;;) {
+        struct pollfd *logs = &fds[count - 1];
+        int64_t pause_ms = h->logs_at_ms - clock_mono_ms();
+        struct err ignored; /* the next look says it */
+
+        logs->fd = pause_ms > 0 ? -1 : h->logs_fd;
+        logs->revents = 0;
+        int ready = poll(fds, count, pause_ms > 0 ? (int)pause_ms : -1);
+        if (ready < 0 && errno != EINTR)
+            return err_errno(e, ERR_FAILED, errno, "cannot wait for a change");
+        if (ready > 0 && logs->revents && observe_again(h, &ignored) == 0)
+            logs_bound(&h->look, h->logs_fd);
+        if (ready > 0 && logs->revents)
+            h->logs_at_ms = clock_mono_ms() + LOGS_EVERY_MS;
+        if (ready > (logs->revents ? 1 : 0))
+            return 0;
+    }
+}
+
 int observe_watch(struct driver_handle *h, int wake_fd, struct err *e)
 {
     if (watch_begin(h, e) < 0)
@@ -213,11 +237,10 @@ int observe_watch(struct driver_handle *h, int wake_fd, struct err *e)
         {.fd = wake_fd,             .events = POLLIN},
         {.fd = h->changed_fd,       .events = POLLIN},
         {.fd = xs_fileno(h->watch), .events = POLLIN},
+        {.fd = h->logs_fd,          .events = POLLIN},
     };
-    while (poll(fds, ARRAY_LEN(fds), -1) < 0) {
-        if (errno != EINTR)
-            return err_errno(e, ERR_FAILED, errno, "cannot wait for a change");
-    }
+    if (await_any(h, fds, ARRAY_LEN(fds), e) < 0)
+        return -1;
     uint64_t times;
     if (fds[1].revents && read(h->changed_fd, &times, sizeof times) < 0 && errno != EAGAIN)
         return err_errno(e, ERR_FAILED, errno, "cannot read an eventfd");
