@@ -465,17 +465,41 @@ static void start_waiting(struct engine *g)
     }
 }
 
-/* The destroy that waited for the domain's job to end; the job may have ended in any state. */
+/* What an option adds to the table: resume --force loads a spent image again, new --replace stores
+ * another config, delete --destroy is judged as destroy where the domain lives. */
+static int judge(struct engine *g, const struct domain *d, const struct job_kind *kind,
+                 const struct job_args *args, bool *ret_same, struct err *e)
+{
+    const struct outcome *out;
+    enum verb verb = kind->verb;
+    enum state state = engine_state(g, d);
+
+    if (verb == VERB_RESUME && args->force && state == ST_BROKEN &&
+        d->r->broken == REASON_IMAGE_SPENT)
+        return 0;
+    if (verb == VERB_NEW && args->replace &&
+        (state == ST_HALTED || (state == ST_BROKEN && !d->r->image.path) ||
+         (d->r->managed && (state == ST_RUNNING || state == ST_PAUSED))))
+        return 0;
+    if (verb == VERB_DELETE && args->destroy && d->seen && d->r->managed)
+        verb = VERB_DESTROY;
+    if (engine_judge(g, d, verb, &out, e) < 0)
+        return -1;
+    *ret_same = out->kind == OUT_SAME;
+    return 0;
+}
+
+/* What waited for the domain's job to end; the job may have ended in any state. */
 static void start_next(struct engine *g, struct domain *d)
 {
     struct job *j = d->next_job;
-    const struct outcome *out;
+    bool same;
 
     if (!j)
         return;
     d->next_job = NULL;
     d->job = j;
-    if (engine_judge(g, d, j->kind->verb, &out, &j->err) < 0) {
+    if (judge(g, d, j->kind, &j->args, &same, &j->err) < 0) {
         j->result = -1;
         job_end(j);
     }
@@ -489,6 +513,14 @@ static struct job *submit(struct engine *g, struct domain *d, const struct job_k
     d->job = j;
     start_waiting(g);
     return j;
+}
+
+/* Nobody asked for the job that is in its way, and that is soon over. */
+static struct job *submit_behind(struct engine *g, struct domain *d, const struct job_kind *kind,
+                                 struct job_args *args, const char *actor)
+{
+    d->next_job = job_new(g, d, kind, args, actor);
+    return d->next_job;
 }
 
 struct late {
@@ -539,14 +571,28 @@ static void end_unstarted(struct job *j)
     job_end(j);
 }
 
+/* One that waits for another job of its domain, which goes on. */
+static void go_past(struct job *j)
+{
+    j->domain = NULL;
+    j->result =
+        err_set(&j->err, ERR_CANCELLED, "%s of %s was cancelled before it began: destroy came",
+                j->rec.verb, j->rec.name);
+    job_end(j);
+}
+
 static struct job *preempt(struct engine *g, struct domain *d, const struct job_kind *kind,
                            struct job_args *args, const char *actor, struct err *e)
 {
-    if (d->next_job || d->job->kind->verb == VERB_DESTROY) {
+    bool waits = d->next_job && d->next_job->kind->verb == VERB_DESTROY;
+
+    if (waits || d->job->kind->verb == VERB_DESTROY) {
         err_set(e, ERR_BUSY, "cannot destroy %s: it is being destroyed already (job:%ju)",
-                d->r->name, (uintmax_t)d->job->rec.id);
+                d->r->name, (uintmax_t)(waits ? d->next_job : d->job)->rec.id);
         return NULL;
     }
+    if (d->next_job)
+        go_past(TAKE(d->next_job));
     struct job *j = job_new(g, d, kind, args, actor);
     struct late *late = x_calloc(1, sizeof *late);
     d->next_job = j;
@@ -571,33 +617,10 @@ static int busy(const struct domain *d, enum verb verb, struct err *e)
                    clock_rfc3339(d->job->rec.started_ms, since));
 }
 
-/* What an option adds to the table: resume --force loads a spent image again, new --replace stores
- * another config, delete --destroy is judged as destroy where the domain lives. */
-static int judge(struct engine *g, const struct domain *d, const struct job_kind *kind,
-                 const struct job_args *args, bool *ret_same, struct err *e)
-{
-    const struct outcome *out;
-    enum verb verb = kind->verb;
-    enum state state = engine_state(g, d);
-
-    if (verb == VERB_RESUME && args->force && state == ST_BROKEN &&
-        d->r->broken == REASON_IMAGE_SPENT)
-        return 0;
-    if (verb == VERB_NEW && args->replace &&
-        (state == ST_HALTED || (state == ST_BROKEN && !d->r->image.path) ||
-         (d->r->managed && (state == ST_RUNNING || state == ST_PAUSED))))
-        return 0;
-    if (verb == VERB_DELETE && args->destroy && d->seen && d->r->managed)
-        verb = VERB_DESTROY;
-    if (engine_judge(g, d, verb, &out, e) < 0)
-        return -1;
-    *ret_same = out->kind == OUT_SAME;
-    return 0;
-}
-
 struct job *job_start(struct engine *g, struct domain *d, const struct job_kind *kind,
                       struct job_args *args, const char *actor, bool *ret_same, struct err *e)
 {
+    bool waits = d->job && d->job->kind == &job_kind_reboots && !d->next_job;
     struct job *j = NULL;
 
     *ret_same = false;
@@ -605,10 +628,10 @@ struct job *job_start(struct engine *g, struct domain *d, const struct job_kind 
         err_set(e, ERR_FAILED, "cannot %s %s: the daemon is stopping", kind->name, d->r->name);
     else if (d->job && kind->verb == VERB_DESTROY)
         j = preempt(g, d, kind, args, actor, e);
-    else if (d->job)
+    else if (d->job && !waits)
         busy(d, kind->verb, e);
     else if (d->forming || (judge(g, d, kind, args, ret_same, e) == 0 && !*ret_same))
-        j = submit(g, d, kind, args, actor);
+        j = waits ? submit_behind(g, d, kind, args, actor) : submit(g, d, kind, args, actor);
     job_args_finish(args);
     return j;
 }

@@ -254,6 +254,18 @@ given_up()
     [ "$(field web1 starts)" = 4 ]
     # None of it came from a job of ours.
     [ "$(reeve log web1 --format json | jq '[.events[] | select(.verb == "on-reboot")] | length')" = 0 ]
+    # A verb that comes while reeved changes that in the guest waits for it: right after a reset it takes a while.
+    reeve reset web1
+    reeve config set web1 on_reboot=destroy
+    wait_for 10 job_runs on-reboot
+    reeve pause web1
+    assert_state web1 paused
+}
+
+# job_runs VERB: or has run.
+job_runs()
+{
+    reeve jobs --format json | jq -e --arg verb "$1" '[.. | objects | select(.verb? == $verb)] | length > 0'
 }
 
 @test "a guest that reboots in a loop is left to it once, then limited, then left, with the reason" {
