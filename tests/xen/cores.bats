@@ -46,6 +46,20 @@ load helpers
     assert_no_leftovers
 }
 
+@test "a crash under coredump-restart leaves its core, and the guest is booted again" {
+    make_tiny crash crash_guest
+    sed -i 's/^memory.*/memory = 16/' "$place/crash.cfg"
+    echo 'on_crash = "coredump-restart"' >>"$place/crash.cfg"
+    reeve new "$place/crash.cfg"
+    reeve start crash
+    wait_for 400 log_has crash 'was booted again: .*; its memory is in '
+    reeve destroy crash
+    [ "$(find "$place/state/cores" -name 'crash-*.core' -size +15M | wc -l)" -ge 1 ]
+    find "$place/state/cores" -name '*.part' | assert_no_line_but ''
+    reeve delete crash
+    assert_no_leftovers
+}
+
 # is_paused NAME: "p" in the third of its flags.
 is_paused()
 {

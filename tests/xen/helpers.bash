@@ -183,6 +183,12 @@ remember()
     size=$(console_size "$1")
 }
 
+# log_has NAME PATTERN
+log_has()
+{
+    reeve log "$1" | grep -q "$2"
+}
+
 # last_reason NAME: why the domain is in its state.
 last_reason()
 {

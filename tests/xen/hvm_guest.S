@@ -120,7 +120,7 @@ soft_reset:
     movw $16, %ax
     movw %ax, %ds
     movw %ax, %ss
-    ask_for_soft_reset
+    tell_end
     ljmp $24, $1f
     .code16
 1:

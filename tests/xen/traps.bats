@@ -171,12 +171,6 @@ is_restarted()
     assert_no_leftovers
 }
 
-# log_has NAME PATTERN
-log_has()
-{
-    reeve log "$1" | grep -q "$2"
-}
-
 @test "a checkpoint lets a PVH guest run until its last round; of a PV one it says why not" {
     local before
     make_xen_config live pvh
