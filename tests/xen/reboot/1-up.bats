@@ -8,10 +8,9 @@
 load helpers
 
 @test "the installed units start reeved after Xen's daemons; it is up when its start has ended" {
-    mkdir -p "$place" /var/log/journal
+    mkdir -p /var/log/journal
     systemctl kill --signal USR1 systemd-journald # keeps the journal from now on
-    tar -C "$LAB_FILES/installed" -c . | tar -x -C / --keep-directory-symlink
-    ldconfig
+    install_reeve
     systemctl disable --now xendomains
     systemctl daemon-reload
     systemctl enable --now reeved reeve-domains
@@ -43,4 +42,5 @@ load helpers
     for name in sleeps stands boots left; do
         note "$name"
     done
+    start_witness
 }

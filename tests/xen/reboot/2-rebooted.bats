@@ -8,6 +8,10 @@
 
 load helpers
 
+@test "without reeve-inhibit the host stops services while the domains still run" {
+    [ "$(found sleeps)" = running ]
+}
+
 @test "the suspended guest goes on after the host's reboot" {
     wait_for 300 is_active reeve-domains
     assert_state sleeps running

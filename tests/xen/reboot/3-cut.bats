@@ -24,7 +24,7 @@ load helpers
     [ "$(field left reason)" = host-rebooted ]
 }
 
-@test "nothing is left over and the store is whole" {
+@test "nothing is left over and the store is whole; after this the host is rebooted in order" {
     reeve doctor
     note sleeps
     note stands
