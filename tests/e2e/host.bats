@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # The host stops and starts: real guests of different policies, and a boot id that is another. Under
-# systemd, with a host that does reboot: tests/xen/reboot.
+# systemd and OpenRC, with a host that does reboot: tests/xen/reboot and reboot-openrc.
 
 # shellcheck disable=SC2154 # make_place sets place
 
