@@ -17,6 +17,10 @@
 
 enum { HOLD_MAX_MS = 20 * 1000 };
 
+/* libc's own, in which a thread can be cancelled: libxenstore ends its reader so. */
+ssize_t __read(int fd, void *buf, size_t len);
+ssize_t __write(int fd, const void *buf, size_t len);
+
 static struct broken_calls *shared;
 
 __attribute__((constructor)) static void begin(void)
@@ -77,7 +81,8 @@ static bool breaks(const char *name, enum kind kind, const char *path)
     int how = shared ? atomic_load(&shared->how) : BROKEN_NOT;
 
     /* The loop's own thread does nothing of it after its start. */
-    if (!counts(kind, how) || syscall(SYS_gettid) == getpid() || !is_of_state(path))
+    if (!counts(kind, how) || syscall(SYS_gettid) == getpid() || !is_of_state(path) ||
+        (shared->only[0] && strncmp(shared->only, name, sizeof shared->only) != 0))
         return false;
     int left = atomic_fetch_sub(&shared->left, 1);
     if (left > 1 || (left < 1 && how != BROKEN_SPACE))
@@ -125,14 +130,14 @@ ssize_t write(int fd, const void *buf, size_t len)
 {
     ssize_t n = allowed("write", WRITES, fd, len);
 
-    return n < 0 ? -1 : syscall(SYS_write, fd, buf, (size_t)n);
+    return n < 0 ? -1 : __write(fd, buf, (size_t)n);
 }
 
 ssize_t read(int fd, void *buf, size_t len)
 {
     ssize_t n = allowed("read", READS, fd, len);
 
-    return n < 0 ? -1 : syscall(SYS_read, fd, buf, (size_t)n);
+    return n < 0 ? -1 : __read(fd, buf, (size_t)n);
 }
 
 ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t offset)
@@ -147,6 +152,14 @@ ssize_t pread64(int fd, void *buf, size_t len, off64_t offset)
     ssize_t n = allowed("pread", READS, fd, len);
 
     return n < 0 ? -1 : syscall(SYS_pread64, fd, buf, (size_t)n, offset);
+}
+
+/* From one pipe to another: Xen's stream. */
+ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags)
+{
+    ssize_t n = allowed("splice", WRITES, in, len);
+
+    return n < 0 ? -1 : syscall(SYS_splice, in, in_at, out, out_at, (size_t)n, flags);
 }
 
 int fsync(int fd)

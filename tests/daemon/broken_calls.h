@@ -22,6 +22,7 @@ struct broken_calls {
     _Atomic int left; /* calls until the one that breaks, which makes it 0 */
     _Atomic int met;  /* 1 once it has come */
     char what[160];   /* then: the call and its file */
+    char only[16];    /* calls of this name alone count; empty: all */
 };
 
 #endif
