@@ -15,7 +15,7 @@
 
 enum { WAIT_MS = 60000 };
 
-static const char head[] = "LibxlFmt\0\0\0\2\0\0\0";
+static const char head[24] = "LibxlFmt\0\0\0\2\0\0\0\0\1";
 #define STATE "what the guest was"
 
 static int scratch(const void *bytes, size_t len)
@@ -28,15 +28,14 @@ static int scratch(const void *bytes, size_t len)
     return fd;
 }
 
-/* One round, as a wait for libxl does it. */
+/* One round, as a wait for libxl does it, which libxl's own descriptors wake. */
 static int turn(struct relay *r, struct err *e)
 {
     struct session_beside beside = relay_beside(r);
     struct pollfd fds[2];
 
     beside.fill(beside.arg, fds);
-    if (poll(fds, 2, 0) <= 0)
-        return 0;
+    assert_true(poll(fds, 2, 0) >= 0);
     return beside.ready(beside.arg, fds, e);
 }
 
@@ -100,9 +99,16 @@ static void a_load_arrives_whole_with_its_header(void **state)
     memcpy(bytes + sizeof head, STATE, sizeof STATE);
     int from = scratch(bytes, sizeof bytes);
     assert_int_equal(relay_open_load(&relay, from, 0, &op, &e), 0);
+    /* Until libxl has read the beginning nothing more comes and nothing is to be aborted. */
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(turn(&relay, &e), 0);
+        assert_false(relay_beside(&relay).may_abort(&relay));
+    }
+    assert_int_equal(read(relay.fd, got, sizeof got), sizeof head);
     while (!relay.at_end)
         assert_int_equal(turn(&relay, &e), 0);
-    assert_int_equal(read(relay.fd, got, sizeof got), sizeof bytes);
+    assert_true(relay_beside(&relay).may_abort(&relay));
+    assert_int_equal(read(relay.fd, got + sizeof head, sizeof got - sizeof head), sizeof STATE);
     assert_memory_equal(got, bytes, sizeof bytes);
     assert_int_equal(read(relay.fd, got, sizeof got), 0); /* and its end */
     assert_int_equal(relay_drain(&relay, &e), 0);
@@ -127,6 +133,26 @@ static void what_is_no_state_never_gets_to_libxl(void **state)
     }
 }
 
+/* An end or another record there would end libxl's process. */
+static void a_beginning_without_the_helpers_part_never_gets_to_libxl(void **state)
+{
+    struct op op = op_within(WAIT_MS);
+    struct relay relay;
+    struct err e = {.code = ERR_NONE};
+    char other[sizeof head];
+
+    (void)state;
+    memcpy(other, head, sizeof head);
+    other[16] = 2;
+    for (size_t len = 16; len <= sizeof other; len++) {
+        int from = scratch(len < sizeof other ? head : other, len);
+        assert_int_equal(relay_open_load(&relay, from, 0, &op, &e), -1);
+        assert_int_equal(e.code, ERR_DAMAGED);
+        relay_finish(&relay);
+        close(from);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +160,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_went_is_told_and_libxl_writes_on),
         cmocka_unit_test(a_load_arrives_whole_with_its_header),
         cmocka_unit_test(what_is_no_state_never_gets_to_libxl),
+        cmocka_unit_test(a_beginning_without_the_helpers_part_never_gets_to_libxl),
     };
 
     signal(SIGPIPE, SIG_IGN);

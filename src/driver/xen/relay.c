@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -11,10 +12,11 @@
 
 enum { PIPE_BYTES = 1024 * 1024 };
 
-/* Of libxl's stream (its migration stream specification): eight bytes of magic, a version, options.
- */
-enum { HEADER_BYTES = 16, MAGIC_BYTES = 8 };
+/* Of libxl's stream (its migration stream specification): eight bytes of magic, a version, options;
+ * then a record of eight bytes (type, length: 1, 0) by which its helper gets the stream. */
+enum { HEADER_BYTES = 16, MAGIC_BYTES = 8, BEGINNING_BYTES = HEADER_BYTES + 8 };
 static const char magic[MAGIC_BYTES + 1] = "LibxlFmt";
+static const char for_helper[BEGINNING_BYTES - HEADER_BYTES] = {1};
 
 static int open_pipe(struct relay *r, uint64_t total_bytes, const struct op *op, int *ours,
                      struct err *e)
@@ -43,14 +45,14 @@ int relay_open_save(struct relay *r, int to, uint64_t total_bytes, const struct 
     return 0;
 }
 
-static int read_header(int from, const struct op *op, char header[HEADER_BYTES], struct err *e)
+static int read_beginning(int from, const struct op *op, char bytes[BEGINNING_BYTES], struct err *e)
 {
     size_t at = 0;
 
-    while (at < HEADER_BYTES) {
+    while (at < BEGINNING_BYTES) {
         if (op_wait(op, from, POLLIN, "the saved state", e) < 0)
             return -1;
-        ssize_t n = read(from, header + at, HEADER_BYTES - at);
+        ssize_t n = read(from, bytes + at, BEGINNING_BYTES - at);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n < 0)
@@ -59,7 +61,8 @@ static int read_header(int from, const struct op *op, char header[HEADER_BYTES],
             break;
         at += (size_t)n;
     }
-    if (at < HEADER_BYTES || memcmp(header, magic, MAGIC_BYTES) != 0)
+    if (at < BEGINNING_BYTES || memcmp(bytes, magic, MAGIC_BYTES) != 0 ||
+        memcmp(bytes + HEADER_BYTES, for_helper, sizeof for_helper) != 0)
         return err_set(e, ERR_DAMAGED, "the saved state does not begin as one of libxl's");
     return 0;
 }
@@ -67,16 +70,16 @@ static int read_header(int from, const struct op *op, char header[HEADER_BYTES],
 int relay_open_load(struct relay *r, int from, uint64_t total_bytes, const struct op *op,
                     struct err *e)
 {
-    char header[HEADER_BYTES];
+    char beginning[BEGINNING_BYTES];
     int ours = 1;
 
     if (open_pipe(r, total_bytes, op, &ours, e) < 0)
         return -1;
     r->in = from;
     r->out = ours;
-    if (read_header(from, op, header, e) < 0)
+    if (read_beginning(from, op, beginning, e) < 0)
         return -1;
-    return fs_write_all(ours, header, sizeof header, "a pipe", e);
+    return fs_write_all(ours, beginning, sizeof beginning, "a pipe", e);
 }
 
 void relay_finish(struct relay *r)
@@ -142,7 +145,10 @@ static void fill(void *arg, struct pollfd *fds)
 {
     struct relay *r = arg;
 
-    fds[0] = (struct pollfd){.fd = r->waiting || r->at_end ? -1 : r->in, .events = POLLIN};
+    bool moves = r->saving || r->begun;
+
+    fds[0] =
+        (struct pollfd){.fd = !moves || r->waiting || r->at_end ? -1 : r->in, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = r->waiting ? r->out : -1, .events = POLLOUT};
 }
 
@@ -150,9 +156,21 @@ static int ready(void *arg, const struct pollfd *fds, struct err *e)
 {
     struct relay *r = arg;
 
+    int left;
+
+    /* What libxl reads there it acts upon at once. */
+    if (!r->saving && !r->begun)
+        r->begun = ioctl(r->fd, FIONREAD, &left) == 0 && left == 0;
     if (fds[1].revents)
         r->waiting = false;
     return fds[0].revents || fds[1].revents ? move(r, e) : 0;
+}
+
+static bool may_abort(void *arg)
+{
+    const struct relay *r = arg;
+
+    return r->saving || r->begun;
 }
 
 static void aborted(void *arg)
@@ -165,8 +183,12 @@ static void aborted(void *arg)
 
 struct session_beside relay_beside(struct relay *r)
 {
-    return (struct session_beside){
-        .arg = r, .count = 2, .fill = fill, .ready = ready, .aborted = aborted};
+    return (struct session_beside){.arg = r,
+                                   .count = 2,
+                                   .fill = fill,
+                                   .ready = ready,
+                                   .may_abort = may_abort,
+                                   .aborted = aborted};
 }
 
 int relay_flush(struct relay *r, struct err *e)

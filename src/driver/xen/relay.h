@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* libxl's end of a guest's saved state is always a pipe of ours, and what goes through it is
  * carried between that and the caller's descriptor. libxl must meet neither a closed pipe when it
- * writes nor an end before the header when it reads: its process dies of both. */
+ * writes nor, when it reads, an end or an abort before it has come to the stream's part for its
+ * helper (libxl__save_helper_abort of one that never began calls a callback that is NULL): its
+ * process dies of each. */
 #ifndef DRIVER_XEN_RELAY_H
 #define DRIVER_XEN_RELAY_H
 
@@ -12,6 +14,7 @@ struct relay {
     int in;  /* read from; ours when saving */
     int out; /* written to; ours when loading; -1: what comes is thrown away */
     bool saving;
+    bool begun; /* a load: libxl has read the beginning and has its helper */
     const struct op *op;
     uint64_t done_bytes, total_bytes;
     bool waiting; /* there is something for out, which does not take it yet */
@@ -21,7 +24,7 @@ struct relay {
 /* For a save; `to` is the caller's pipe or file. */
 int relay_open_save(struct relay *r, int to, uint64_t total_bytes, const struct op *op,
                     struct err *e) MUST_CHECK;
-/* For a load: reads the header of `from`. ERR_DAMAGED: it is none of libxl's. */
+/* For a load: reads the beginning of `from`. ERR_DAMAGED: it is none of libxl's. */
 int relay_open_load(struct relay *r, int from, uint64_t total_bytes, const struct op *op,
                     struct err *e) MUST_CHECK;
 /* In either case. */

@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,9 +96,31 @@ static void on_disaster(void *user, libxl_event_type type, const char *msg, int 
 
 /* ---- Open and close ---- */
 
+/* With every signal blocked, and no handler of ours in the child: an abort sends SIGTERM to a
+ * helper that may not have come to its exec, and the loop's handler would tell the daemon of it. */
+static pid_t fork_without_handlers(void *arg)
+{
+    sigset_t all, before;
+
+    (void)arg;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    int failed = errno;
+    for (int sig = 1; pid == 0 && sig < NSIG; sig++) {
+        struct sigaction now;
+        if (sigaction(sig, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            signal(sig, SIG_DFL);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = failed;
+    return pid;
+}
+
 /* Our children are held by pidfds and reaped by their own code; libxl is to reap its own. */
 static const libxl_childproc_hooks children = {
     .chldowner = libxl_sigchld_owner_libxl_always_selective_reap,
+    .fork_replacement = fork_without_handlers,
 };
 
 /* Where xenstored's socket refuses it, Xen's library asks through dom0's kernel instead, which
@@ -324,6 +348,7 @@ int session_await(struct session *s, int started, const struct op *op,
 {
     AUTO_FREE struct pollfd *fds = x_calloc(16, sizeof *fds);
     struct err ended = {.code = ERR_NONE};
+    bool aborted = false;
     int cap = 16, rc = started;
 
     if (ret_rc)
@@ -331,13 +356,15 @@ int session_await(struct session *s, int started, const struct op *op,
     if (started != 0)
         return session_result(s, started, what, e);
     while (!completed(s, &rc)) {
-        bool aborted = ended.code != ERR_NONE;
+        bool over = ended.code != ERR_NONE;
         struct err again;
-        int result = turn(s, aborted ? NULL : op, beside, &fds, &cap, aborted ? &again : &ended);
+        (void)turn(s, over ? NULL : op, beside, &fds, &cap, over ? &again : &ended);
         if (s->disaster)
             return err_set(e, ERR_FAILED, "%s: libxl cannot go on%s%s", what, s->why[0] ? ": " : "",
                            s->why);
-        if (result < 0 && !aborted) {
+        if (ended.code != ERR_NONE && !aborted &&
+            (!beside || !beside->may_abort || beside->may_abort(beside->arg))) {
+            aborted = true;
             libxl_ao_abort(s->ctx, &s->how);
             if (beside && beside->aborted)
                 beside->aborted(beside->arg);

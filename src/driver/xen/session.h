@@ -64,12 +64,14 @@ const libxl_asyncop_how *session_how(struct session *s);
 
 /* What a wait does besides: `fill` names `count` descriptors to poll, `ready` is told what poll
  * found, and a failure of it (-1 with *e) aborts the call that is waited for. `aborted` is called
- * once, after an abort. fill and ready, or aborted, may be NULL. */
+ * once, after an abort, which waits as long as may_abort says no. What is not needed may be NULL.
+ */
 struct session_beside {
     void *arg;
     int count;
     void (*fill)(void *arg, struct pollfd *fds);
     int (*ready)(void *arg, const struct pollfd *fds, struct err *e);
+    bool (*may_abort)(void *arg);
     void (*aborted)(void *arg);
 };
 
