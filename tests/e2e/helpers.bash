@@ -66,7 +66,8 @@ no_guests()
 # wait_for SECONDS COMMAND ...: until it succeeds; fails, saying so, when the time is over.
 wait_for()
 {
-    local deadline=$((SECONDS + $1))
+    local deadline=$((SECONDS + $1)) -
+    set +T # bats traces each command with some of its own, which costs most of a loop under emulation
     shift
     until "$@"; do
         if [ "$SECONDS" -ge "$deadline" ]; then
