@@ -16,9 +16,9 @@ load helpers
         rc-update add "$service" default
     done
     rc-update -u
-    rc-service reeved start
+    rc-service reeved start 3>&- 4>&- # supervise-daemon would keep what bats waits for the end of
     daemon_answers
-    rc-service reeve-domains start
+    rc-service reeve-domains start 3>&- 4>&-
     is_active reeved
     is_active reeve-domains
     [ "$(reeve info --format json | jq -r .driver)" = xen ]
