@@ -144,18 +144,15 @@ static int move(struct relay *r, struct err *e)
 static void fill(void *arg, struct pollfd *fds)
 {
     struct relay *r = arg;
+    bool moves = (r->saving || r->begun) && !r->waiting && !r->at_end;
 
-    bool moves = r->saving || r->begun;
-
-    fds[0] =
-        (struct pollfd){.fd = !moves || r->waiting || r->at_end ? -1 : r->in, .events = POLLIN};
+    fds[0] = (struct pollfd){.fd = moves ? r->in : -1, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = r->waiting ? r->out : -1, .events = POLLOUT};
 }
 
 static int ready(void *arg, const struct pollfd *fds, struct err *e)
 {
     struct relay *r = arg;
-
     int left;
 
     /* What libxl reads there it acts upon at once. */
