@@ -55,8 +55,8 @@ struct record {
     uint64_t own_reboots;  /* of this run, that have been noticed (observation.own_reboots) */
     int64_t ran_since_ms;  /* monotonic, in the boot of boot_id: when it was last let run; 0 */
     int64_t restart_at_ms; /* likewise: when it is to be booted again; 0: it is not */
-    /* Likewise: a reboot has asked the guest to power off; when it does so by then, it is booted again,
-     * also when that reboot was cut, cancelled, or has given up. */
+    /* Likewise: a reboot has asked the guest to power off; when it does so by then, it is booted
+     * again, also when that reboot was cut, cancelled, or has given up. */
     int64_t reboot_until_ms;
 };
 
