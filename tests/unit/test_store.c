@@ -1287,6 +1287,7 @@ static void test_a_store_of_version_3_gets_the_new_columns(void **state)
                "ALTER TABLE domain DROP COLUMN ran_since_ms;"
                "ALTER TABLE domain DROP COLUMN restart_at_ms;"
                "ALTER TABLE domain DROP COLUMN own_reboots;"
+               "ALTER TABLE domain DROP COLUMN reboot_until_ms;"
                "ALTER TABLE domain DROP COLUMN host_resume;"
                "ALTER TABLE domain DROP COLUMN host_paused;"
                "ALTER TABLE domain DROP COLUMN host_boot; PRAGMA user_version = 3");
