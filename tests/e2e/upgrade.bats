@@ -68,7 +68,7 @@ store_version()
 make_old_store()
 {
     newest=$(store_version)
-    sql "ALTER TABLE domain DROP COLUMN own_reboots; PRAGMA user_version = $((newest - 1))"
+    sql "ALTER TABLE domain DROP COLUMN reboot_until_ms; PRAGMA user_version = $((newest - 1))"
 }
 
 @test "guests, their states, consoles and a job that was cut outlive an upgrade, and the store comes along" {
