@@ -244,21 +244,22 @@ static void expect_state(struct guest *g, int want, const char *what)
         fail_msg("after %s: state %d, not %d", what, state, want);
 }
 
-/* What a fault does to a call with 200 ms, or to one that is cancelled from the start. */
+/* What a fault does to a call with that deadline, or to one that is cancelled from the start. */
 static const struct {
     const char *word;
+    int64_t within_ms;
     bool cancelled;
     enum err_code code;
     int64_t at_least_ms;
     int64_t at_most_ms;
     bool dies;
 } outcomes[] = {
-    {"fail",       false, ERR_FAILED,    0,   5000, false},
-    {"slow:50",    false, ERR_NONE,      50,  5000, false},
-    {"slow:60000", false, ERR_TIMED_OUT, 200, 5000, false},
-    {"hang",       false, ERR_TIMED_OUT, 200, 5000, false},
-    {"hang",       true,  ERR_CANCELLED, 0,   5000, false},
-    {"die",        false, ERR_FAILED,    0,   5000, true },
+    {"fail",       5000, false, ERR_FAILED,    0,   5000, false},
+    {"slow:50",    5000, false, ERR_NONE,      50,  5000, false},
+    {"slow:60000", 200,  false, ERR_TIMED_OUT, 200, 5000, false},
+    {"hang",       200,  false, ERR_TIMED_OUT, 200, 5000, false},
+    {"hang",       200,  true,  ERR_CANCELLED, 0,   5000, false},
+    {"die",        5000, false, ERR_FAILED,    0,   5000, true },
 };
 
 static void try_fault(struct rig *r, enum plan_call call, size_t i, int state_fd)
@@ -284,7 +285,7 @@ static void try_fault(struct rig *r, enum plan_call call, size_t i, int state_fd
         op.cancel_fd = eventfd(1, EFD_CLOEXEC);
     e.code = ERR_NONE;
     int64_t begun = clock_mono_ms();
-    op.deadline_ms = begun + 200;
+    op.deadline_ms = begun + outcomes[i].within_ms;
     int result = do_call(g, call, state_fd, &op, &e);
     int64_t took = clock_mono_ms() - begun;
 
