@@ -74,7 +74,7 @@ wait_for()
             echo "not within the time: $*" >&2
             return 1
         fi
-        sleep 0.05
+        sleep "${poll_seconds:-0.05}"
     done
 }
 
