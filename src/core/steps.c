@@ -277,6 +277,7 @@ static int ask_guest(struct job *j, steps_call *ask, const char *force_text, boo
 
 static int run_shutdown(struct job *j, struct err *e)
 {
+    enum state wanted = j->r->wanted;
     bool forced;
 
     j->r->wanted = ST_HALTED;
@@ -284,8 +285,13 @@ static int run_shutdown(struct job *j, struct err *e)
     if (job_commit(j, "shutting-down", NULL, e) < 0)
         return -1;
     if (ask_guest(j, j->engine->driver->shutdown, "destroy ends it without asking", &forced, e) <
-            0 ||
-        fault_point("shutdown.off", e) < 0)
+        0) {
+        /* It runs on, and a reboot that was asked for before stays called off. */
+        j->r->wanted = wanted;
+        j->changed = true;
+        return -1;
+    }
+    if (fault_point("shutdown.off", e) < 0)
         return -1;
     if (forced)
         job_warn(j, "%s did not power off in time and was destroyed", j->r->name);

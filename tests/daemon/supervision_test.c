@@ -610,6 +610,22 @@ static void test_a_guest_is_not_left_off_by_a_reboot(void **state)
     bench_tidy(b, false);
 }
 
+/* A shutdown comes after the reboot; both give up, and then the guest powers off. */
+static void test_a_shutdown_calls_a_reboot_off(void **state)
+{
+    struct bench *b = &bench;
+
+    (void)state;
+    bench_start(b, NULL);
+    bench_run(b, "web1", "cmdline='null.ignore-power null.poweroff-after=4000'");
+    bench_refused(b, "timed-out", "reboot", "%s", "{\"domain\":\"web1\",\"timeout_ms\":200}");
+    bench_refused(b, "timed-out", "shutdown", "%s", "{\"domain\":\"web1\",\"timeout_ms\":200}");
+    assert_string_equal(bench_state(b, "web1"), "running");
+    bench_await_state(b, "web1", "halted");
+    assert_int_equal(told(b, "web1", "web1 was booted again: "), 0);
+    bench_tidy(b, false);
+}
+
 static void test_every_point(void **state)
 {
     (void)state;
@@ -637,6 +653,7 @@ int main(int argc, char **argv)
         TEST(test_hooks),
         TEST(test_hooks_are_told_the_arguments),
         TEST(test_a_guest_is_not_left_off_by_a_reboot),
+        TEST(test_a_shutdown_calls_a_reboot_off),
         cmocka_unit_test(test_every_point),
     };
     static struct CMUnitTest tests[ARRAY_LEN(fixed) + ARRAY_LEN(rows)];
