@@ -34,13 +34,12 @@ struct domain {
     bool seen;              /* the driver has it */
     struct observation obs; /* when seen */
     struct job *job;        /* the one that runs or waits to run; NULL */
-    struct job
-        *next_job; /* waits for `job` to end: a destroy, or a verb that came beside on-reboot */
-    int64_t known_mono_ns; /* monotonic; a look that began before this is older than a job's end */
-    uint64_t intent_ends;  /* the submission that ends its last intent (engine.submitted) */
-    bool end_failed;       /* clearing away its ended guest failed: not tried again unasked */
-    int64_t wakes_at_ms;   /* monotonic; reconcile looks at it again then; 0: nothing is due */
-    bool reboots_failed;   /* set_reboots failed: not tried again until the config changes */
+    struct job *next_job;   /* a verb that waits for `job` to end, mostly a destroy; NULL */
+    int64_t known_mono_ns;  /* monotonic; a look that began before this is older than a job's end */
+    uint64_t intent_ends;   /* the submission that ends its last intent (engine.submitted) */
+    bool end_failed;        /* clearing away its ended guest failed: not tried again unasked */
+    int64_t wakes_at_ms;    /* monotonic; reconcile looks at it again then; 0: nothing is due */
+    bool reboots_failed;    /* set_reboots failed: not tried again until the config changes */
     /* From the config, for a domain that is not live. */
     uint64_t memory_kib;
     uint64_t max_memory_kib;

@@ -563,11 +563,11 @@ static void preempt_late(void *arg)
     job_unref(j);
 }
 
-/* A job that waits behind the cap has done nothing yet: it ends at once. */
-static void end_unstarted(struct job *j)
+/* A job that waits has done nothing yet: it ends at once. */
+static void end_unstarted(struct job *j, const char *why)
 {
-    j->result = err_set(&j->err, ERR_CANCELLED, "%s of %s was cancelled before it began",
-                        j->rec.verb, j->rec.name);
+    j->result = err_set(&j->err, ERR_CANCELLED, "%s of %s was cancelled before it began%s",
+                        j->rec.verb, j->rec.name, why);
     job_end(j);
 }
 
@@ -575,10 +575,7 @@ static void end_unstarted(struct job *j)
 static void go_past(struct job *j)
 {
     j->domain = NULL;
-    j->result =
-        err_set(&j->err, ERR_CANCELLED, "%s of %s was cancelled before it began: destroy came",
-                j->rec.verb, j->rec.name);
-    job_end(j);
+    end_unstarted(j, ": destroy came");
 }
 
 static struct job *preempt(struct engine *g, struct domain *d, const struct job_kind *kind,
@@ -603,7 +600,7 @@ static struct job *preempt(struct engine *g, struct domain *d, const struct job_
         g->host.after(g->host.arg, PREEMPT_MS, preempt_late, late);
     } else {
         free(late);
-        end_unstarted(d->job);
+        end_unstarted(d->job, "");
     }
     return j;
 }
@@ -674,7 +671,7 @@ int job_cancel(struct job *j, struct err *e)
                        (uintmax_t)j->rec.id, j->rec.verb);
     raise_cancel(j);
     if (!j->threaded && j->domain && j->domain->job == j)
-        end_unstarted(j);
+        end_unstarted(j, "");
     return 0;
 }
 
