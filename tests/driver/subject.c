@@ -264,8 +264,9 @@ static struct subject xen = {
     .vain_saves = 100,
     .parallel = 2,
     .disk_prefix = "xvd",
-    .stream_head = "LibxlFmt\0\0\0\2\0\0\0\0",
-    .stream_head_len = 16,
+    /* Up to where libxl's helper takes over (relay.c). */
+    .stream_head = "LibxlFmt\0\0\0\2\0\0\0\0\1\0\0\0\0\0\0",
+    .stream_head_len = 24,
     .prepare = xen_prepare,
     .provoke = qemu_provoke,
     .attach = qemu_attach,
