@@ -268,6 +268,25 @@ job_runs()
     reeve jobs --format json | jq -e --arg verb "$1" '[.. | objects | select(.verb? == $verb)] | length > 0'
 }
 
+@test "destroy goes past a pause that waits for on-reboot, which hangs" {
+    local pid status=0
+    make_config web1 'reeve_restart_min_run = 1'
+    run_guest web1 managed
+    pid=$(guest_pids)
+    reeve reset web1
+    reeve config set web1 on_reboot=destroy
+    wait_for 10 job_runs on-reboot
+    kill -STOP "$pid" # while it waits for the firmware's own reset
+    reeve pause web1 2>paused 3>&- 4>&- &
+    wait_for 10 job_runs pause
+    reeve destroy web1
+    wait $! || status=$?
+    [ "$status" -ne 0 ]
+    grep -q 'before it began: destroy came' paused
+    [ "$(state web1)" = halted ]
+    [ ! -d "/proc/$pid" ]
+}
+
 @test "a guest that reboots in a loop is left to it once, then limited, then left, with the reason" {
     make_config web1 'cmdline = "console=ttyS0 quiet reeve.do=reboot"' 'reeve_restart_min_run = 120' \
         'reeve_restart_tries = 2'
