@@ -277,12 +277,12 @@ job_runs()
     reeve config set web1 on_reboot=destroy
     wait_for 10 job_runs on-reboot
     kill -STOP "$pid" # while it waits for the firmware's own reset
-    reeve pause web1 2>paused 3>&- 4>&- &
+    reeve pause web1 2>"$place/paused" 3>&- 4>&- &
     wait_for 10 job_runs pause
     reeve destroy web1
     wait $! || status=$?
     [ "$status" -ne 0 ]
-    grep -q 'before it began: destroy came' paused
+    grep -q 'before it began: destroy came' "$place/paused"
     [ "$(state web1)" = halted ]
     [ ! -d "/proc/$pid" ]
 }
