@@ -45,12 +45,8 @@ static NORETURN void child_fail(int report, enum step step)
 
 static int child_signals(void)
 {
-    struct sigaction act = {.sa_handler = SIG_DFL};
     sigset_t none;
 
-    /* A handler does not survive exec, but an ignored signal would. */
-    for (int sig = 1; sig < NSIG; sig++)
-        sigaction(sig, &act, NULL);
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -139,17 +135,19 @@ static NORETURN void child(const struct proc_spec *spec, int *moved, int report)
 
 /* ---- in the parent ---- */
 
-/* fork with every signal blocked, so that no handler of ours runs in the child. */
-static pid_t fork_child(const struct proc_spec *spec, int *moved, int report)
+/* With every signal blocked until there is no handler of ours in the child. An ignored signal would
+ * survive exec too. */
+pid_t proc_fork(void)
 {
+    const struct sigaction act = {.sa_handler = SIG_DFL};
     sigset_t all, old;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     pid_t pid = fork();
     int errnum = errno;
-    if (pid == 0)
-        child(spec, moved, report);
+    for (int sig = 1; pid == 0 && sig < NSIG; sig++)
+        sigaction(sig, &act, NULL);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     errno = errnum;
     return pid;
@@ -166,7 +164,9 @@ int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd, str
         return err_errno(e, ERR_FAILED, errno, "cannot make a pipe");
     from_child = ends[0];
     report = ends[1];
-    pid_t pid = fork_child(spec, moved, report);
+    pid_t pid = proc_fork();
+    if (pid == 0)
+        child(spec, moved, report);
     if (pid < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot start a process");
     AUTO_CLOSE int pidfd = pidfd_open(pid, 0);

@@ -36,6 +36,9 @@ struct proc_spec {
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd,
                struct err *e) MUST_CHECK;
 
+/* fork(2); in the child every signal has its default action, the mask is the caller's. */
+pid_t proc_fork(void);
+
 /* A pidfd of a process that is still the one with that start time (clock ticks since boot,
  * proc(5) stat field 22); start 0 skips the comparison. ERR_FAILED when it is gone. */
 int proc_open(pid_t pid, uint64_t start, int *ret_pidfd, struct err *e) MUST_CHECK;
