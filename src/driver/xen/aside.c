@@ -80,12 +80,10 @@ static void move_rest(struct session *s, uint32_t domid, const char *old_uuid,
 {
     AUTO_FREE char *file = x_asprintf("/var/lib/xen/userdata-d.%u.%s." RECORD, domid, old_uuid);
     AUTO_FREE char *folder = x_asprintf("/vm/%s", old_uuid);
-    struct err e;
 
     libxl_userdata_store(s->ctx, domid, RECORD, record, len);
     unlink(file);
-    if (session_xs(s, &e))
-        xs_rm(s->xs, XBT_NULL, folder);
+    xs_rm(s->xs, XBT_NULL, folder);
 }
 
 /* As it was, with the devices in its record, from which a reset builds it. */

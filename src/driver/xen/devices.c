@@ -201,12 +201,11 @@ int devices_medium(struct driver_handle *h, const struct domain_ref *ref,
     AUTO_SESSION struct session s = SESSION_NONE;
     AUTO_DOMINFO libxl_dominfo info = {0};
     libxl_device_disk form;
-    libxl_domain_type type;
 
     (void)h;
-    if (live_enter(&s, ref, &info, e) < 0 || host_type(&s, &info, &type, e) < 0)
+    if (live_enter(&s, ref, &info, e) < 0)
         return -1;
-    if (type != LIBXL_DOMAIN_TYPE_HVM)
+    if (host_type(&s, &info) != LIBXL_DOMAIN_TYPE_HVM)
         return err_set(e, ERR_UNSUPPORTED,
                        "a guest of this type has no drive on Xen; block-attach and block-detach "
                        "change its disks");
@@ -277,8 +276,7 @@ static void add_nics(struct session *s, uint32_t domid, struct domain_stats *ret
         AUTO_FREE char *path =
             x_asprintf("/local/domain/0/backend/vif/%u/%d/vifname", domid, all[i].devid);
         unsigned len;
-        struct err e;
-        AUTO_FREE char *name = session_xs(s, &e) ? xs_read(s->xs, XBT_NULL, path, &len) : NULL;
+        AUTO_FREE char *name = xs_read(s->xs, XBT_NULL, path, &len);
         AUTO_FREE char *folder = name ? x_asprintf("/sys/class/net/%s", name)
                                       : x_asprintf("/sys/class/net/vif%u.%d", domid, all[i].devid);
         mac_text(&all[i].mac, to->mac);

@@ -107,6 +107,8 @@ void host_close(struct driver_handle *h)
         xs_close(h->watch);
     if (h->looking)
         session_close(&h->look);
+    session_close_idle();
+    free(h->told);
     if (h->changed_fd >= 0)
         close(h->changed_fd);
     if (h->logs_fd >= 0)
@@ -186,17 +188,15 @@ int host_enter(struct session *s, const struct domain_ref *ref, libxl_dominfo *i
     return 0;
 }
 
-int host_type(struct session *s, const libxl_dominfo *info, libxl_domain_type *ret, struct err *e)
+libxl_domain_type host_type(struct session *s, const libxl_dominfo *info)
 {
-    struct xs_handle *xs = session_xs(s, e);
+    libxl_domain_type type;
     char path[64];
     unsigned len;
 
-    if (!xs)
-        return -1;
     snprintf(path, sizeof path, "/libxl/%u/type", info->domid);
-    AUTO_FREE char *text = xs_read(xs, XBT_NULL, path, &len);
-    if (!text || libxl_domain_type_from_string(text, ret) != 0)
-        *ret = info->domain_type; /* not made by libxl */
-    return 0;
+    AUTO_FREE char *text = xs_read(s->xs, XBT_NULL, path, &len);
+    if (!text || libxl_domain_type_from_string(text, &type) != 0)
+        return info->domain_type; /* not made by libxl */
+    return type;
 }

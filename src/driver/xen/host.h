@@ -7,10 +7,23 @@
 #include "core/driver.h"
 #include "driver/xen/session.h"
 
+/* What xenstore says of a domain's memory. Each tool that changes it also changes what the
+ * hypervisor allows the domain (limit_kib), so as long as that stands it need not be asked again:
+ * with hundreds of domains that is most of a look's time. */
+struct told_memory {
+    uint32_t id;
+    char uuid[IDENT_UUID_LEN + 1];
+    uint64_t limit_kib;
+    uint64_t told_kib; /* what the guest was told to have; 0: xenstore says nothing of it */
+    uint64_t most_kib;
+};
+
 struct driver_handle {
     /* The observer thread's: `list` and `watch`. */
     struct session look;
-    bool looking;            /* look is open */
+    bool looking;             /* look is open */
+    struct told_memory *told; /* owned; of the last look, by id */
+    size_t told_count;
     struct xs_handle *watch; /* with the watches set; NULL when xenstored was lost */
     int logs_fd;             /* logs_watch; -1: the folder cannot be watched */
     int64_t logs_at_ms;      /* monotonic: not to be looked at before */
@@ -38,9 +51,8 @@ int host_enter(struct session *s, const struct domain_ref *ref, libxl_dominfo *i
                struct err *e) MUST_CHECK;
 
 /* Its type, which libxl keeps in xenstore: the hypervisor tells PV alone from the others, and
- * info->domain_type with it. ERR_DRIVER_UNAVAILABLE when xenstored does not answer. */
-int host_type(struct session *s, const libxl_dominfo *info, libxl_domain_type *ret,
-              struct err *e) MUST_CHECK;
+ * info->domain_type with it. */
+libxl_domain_type host_type(struct session *s, const libxl_dominfo *info);
 
 /* libxl's form of a uuid, and ours. */
 void host_uuid_text(const libxl_uuid *uuid, char text[IDENT_UUID_LEN + 1]);

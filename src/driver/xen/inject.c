@@ -50,13 +50,11 @@ int inject_trigger(struct driver_handle *h, const struct domain_ref *ref, const 
     AUTO_SESSION struct session s = SESSION_NONE;
     AUTO_DOMINFO libxl_dominfo info = {0};
     libxl_trigger trigger = LIBXL_TRIGGER_UNKNOWN;
-    libxl_domain_type type;
 
     (void)h;
-    if (find_trigger(event, &trigger, e) < 0 || host_enter(&s, ref, &info, e) < 0 ||
-        host_type(&s, &info, &type, e) < 0)
+    if (find_trigger(event, &trigger, e) < 0 || host_enter(&s, ref, &info, e) < 0)
         return -1;
-    if (type != LIBXL_DOMAIN_TYPE_HVM && trigger != LIBXL_TRIGGER_NMI)
+    if (host_type(&s, &info) != LIBXL_DOMAIN_TYPE_HVM && trigger != LIBXL_TRIGGER_NMI)
         return err_set(e, ERR_UNSUPPORTED,
                        "a guest of this type has no machine that takes %s; it takes nmi alone",
                        event);

@@ -90,10 +90,7 @@ static void withdraw(void *arg)
 {
     struct request *r = arg;
     char path[64];
-    struct err e;
 
-    if (!session_xs(r->s, &e))
-        return;
     AUTO_FREE char *asked = session_read(r->s, r->domid, "control/shutdown");
     if (!asked || !asked[0])
         return;
@@ -159,10 +156,8 @@ static int await_off(struct session *s, const struct domain_ref *ref, const stru
     int64_t began = clock_mono_ms();
     int off;
 
-    if (!session_xs(s, e))
+    if (session_watch_ends(s, e) < 0)
         return -1;
-    if (!xs_watch(s->xs, "@releaseDomain", "reeve"))
-        return err_errno(e, ERR_FAILED, errno, "xenstored does not watch");
     while ((off = is_off(s, ref, e)) == 0) {
         struct op step = op_narrow(op, LOOK_MS);
         char **told;
@@ -304,14 +299,13 @@ int life_soft_reset(struct driver_handle *h, const struct domain_ref *ref, const
 {
     AUTO_SESSION struct session s = SESSION_NONE;
     AUTO_DOMINFO libxl_dominfo info = {0};
-    libxl_domain_type type;
     libxl_domain_config config;
 
-    if (host_enter(&s, ref, &info, e) < 0 || host_type(&s, &info, &type, e) < 0)
+    if (host_enter(&s, ref, &info, e) < 0)
         return -1;
     if (!info.shutdown || info.shutdown_reason != LIBXL_SHUTDOWN_REASON_SOFT_RESET)
         return err_set(e, ERR_WRONG_STATE, "the guest has not asked for a soft reset");
-    if (type != LIBXL_DOMAIN_TYPE_HVM)
+    if (host_type(&s, &info) != LIBXL_DOMAIN_TYPE_HVM)
         return err_set(e, ERR_UNSUPPORTED,
                        "Xen's library starts guests of type hvm alone over in their memory");
     int result = read_record(&s, info.domid, &config, op, e);

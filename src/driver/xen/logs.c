@@ -27,15 +27,11 @@
 void logs_mark(struct session *s, uint32_t domid, const char *name)
 {
     char path[64];
-    struct err e;
-    struct xs_handle *xs = session_xs(s, &e);
 
     snprintf(path, sizeof path, "/libxl/%u/" MARK, domid);
-    if (xs && !xs_write(xs, XBT_NULL, path, name, (unsigned)strlen(name)))
-        err_errno(&e, ERR_FAILED, errno, "xenstored does not keep %s", path);
-    else if (xs)
-        return;
-    log_error("%s: the log of its device model is not bounded: %s", name, e.msg);
+    if (!xs_write(s->xs, XBT_NULL, path, name, (unsigned)strlen(name)))
+        log_error("%s: the log of its device model is not bounded: xenstored does not keep %s: %s",
+                  name, path, strerror(errno));
 }
 
 int logs_watch(struct err *e)
@@ -55,14 +51,12 @@ static bool is_marked(struct session *s, const char *name)
 {
     unsigned count = 0, len;
     bool found = false;
-    struct err e;
-    struct xs_handle *xs = session_xs(s, &e);
-    char **ids = xs ? xs_directory(xs, XBT_NULL, "/libxl", &count) : NULL;
+    char **ids = xs_directory(s->xs, XBT_NULL, "/libxl", &count);
 
     for (unsigned i = 0; i < count && !found; i++) {
         char path[64];
         snprintf(path, sizeof path, "/libxl/%.10s/" MARK, ids[i]);
-        AUTO_FREE char *mark = xs_read(xs, XBT_NULL, path, &len);
+        AUTO_FREE char *mark = xs_read(s->xs, XBT_NULL, path, &len);
         found = mark && str_eq(mark, name);
     }
     free(ids);

@@ -68,17 +68,27 @@ static void fill_state(const libxl_dominfo *info, struct observation *o)
     }
 }
 
-/* What the guest was told to have, when it is near to that: the hypervisor also counts a few pages
- * of its own. */
-static uint64_t memory_of(struct session *s, const libxl_dominfo *info)
+static struct told_memory ask_memory(struct session *s, const libxl_dominfo *info)
 {
-    uint64_t now = info->current_memkb;
-    uint64_t target = session_read_number(s, info->domid, "memory/target", now);
-    uint64_t video = session_read_number(s, info->domid, "memory/videoram", 0);
-    uint64_t told = target + (video != UINT64_MAX ? video : 0);
-    uint64_t off = now > told ? now - told : told - now;
+    struct told_memory m = {.id = info->domid,
+                            .limit_kib = info->max_memkb,
+                            .told_kib = session_read_number(s, info->domid, "memory/target", 0),
+                            .most_kib = info->max_memkb};
 
-    return off <= told / 100 + 64 ? told : now;
+    host_uuid_text(&info->uuid, m.uuid);
+    if (m.told_kib == 0)
+        return m; /* as domain 0 until xl has written all of it */
+    m.told_kib += session_read_number(s, info->domid, "memory/videoram", 0);
+    m.most_kib = session_read_number(s, info->domid, "memory/static-max", info->max_memkb);
+    return m;
+}
+
+/* The hypervisor also counts a few pages of its own. */
+static bool is_near(uint64_t now_kib, uint64_t told_kib)
+{
+    uint64_t off = now_kib > told_kib ? now_kib - told_kib : told_kib - now_kib;
+
+    return off <= told_kib / 100 + 64;
 }
 
 /* xenstore says what the guest was given, the hypervisor only what it has started. */
@@ -102,18 +112,27 @@ unsigned observe_vcpus(struct session *s, const libxl_dominfo *info)
     return count;
 }
 
-void observe_fill(struct session *s, const libxl_dominfo *info, struct observation *o)
+static void fill(struct session *s, const libxl_dominfo *info, const struct told_memory *memory,
+                 struct observation *o)
 {
     *o = (struct observation){.ref.id = info->domid};
     host_uuid_text(&info->uuid, o->ref.uuid);
     AUTO_FREE char *name = session_read(s, info->domid, "name");
     str_copy(o->ref.name, sizeof o->ref.name, name ? name : "");
     fill_state(info, o);
-    o->memory_kib = memory_of(s, info);
-    o->max_memory_kib = session_read_number(s, info->domid, "memory/static-max", info->max_memkb);
+    bool near = is_near(info->current_memkb, memory->told_kib);
+    o->memory_kib = near ? memory->told_kib : info->current_memkb;
+    o->max_memory_kib = memory->most_kib;
     o->vcpus = observe_vcpus(s, info);
     o->max_vcpus = info->vcpu_max_id + 1;
     o->cpu_ns = info->cpu_time;
+}
+
+void observe_fill(struct session *s, const libxl_dominfo *info, struct observation *o)
+{
+    struct told_memory memory = ask_memory(s, info);
+
+    fill(s, info, &memory, o);
 }
 
 int observe_info(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
@@ -148,11 +167,25 @@ int observe_again(struct driver_handle *h, struct err *e)
     return h->looking ? 0 : -1;
 }
 
+/* *at goes up through what the last look was told: libxl's list is by id. */
+static struct told_memory memory_of(struct driver_handle *h, const libxl_dominfo *info, size_t *at)
+{
+    char uuid[IDENT_UUID_LEN + 1];
+
+    host_uuid_text(&info->uuid, uuid);
+    while (*at < h->told_count && h->told[*at].id < info->domid)
+        (*at)++;
+    const struct told_memory *m = *at < h->told_count ? &h->told[*at] : NULL;
+    bool stands = m && m->id == info->domid && str_eq(m->uuid, uuid) &&
+                  m->limit_kib == info->max_memkb && is_near(info->current_memkb, m->told_kib);
+    return stands ? *m : ask_memory(&h->look, info);
+}
+
 int observe_list(struct driver_handle *h, const struct op *op, struct observation **ret,
                  size_t *ret_count, struct err *e)
 {
     int count = 0;
-    size_t kept = 0;
+    size_t kept = 0, at = 0;
 
     (void)op; /* neither the hypervisor nor xenstored is ever waited for by a domain */
     if (observe_again(h, e) < 0)
@@ -162,11 +195,18 @@ int observe_list(struct driver_handle *h, const struct op *op, struct observatio
     if (!all)
         return session_result(&h->look, ERROR_FAIL, "cannot ask for Xen's domains", e);
     struct observation *seen = x_calloc((size_t)count + 1, sizeof *seen);
+    struct told_memory *told = x_calloc((size_t)count + 1, sizeof *told);
     for (int i = 0; i < count; i++) {
-        if (!all[i].dying)
-            observe_fill(&h->look, &all[i], &seen[kept++]);
+        if (all[i].dying)
+            continue;
+        told[kept] = memory_of(h, &all[i], &at);
+        fill(&h->look, &all[i], &told[kept], &seen[kept]);
+        kept++;
     }
     libxl_dominfo_list_free(all, count);
+    free(h->told);
+    h->told = told;
+    h->told_count = kept;
     *ret = seen;
     *ret_count = kept;
     return 0;

@@ -141,11 +141,7 @@ static int save(struct driver_handle *h, struct saving *saving, const libxl_domi
         .arg = saving, .count = 3, .fill = fill, .ready = ready, .aborted = aborted};
     int rc;
 
-    if (!session_xs(s, e))
-        return -1;
-    if (!xs_watch(s->xs, "@releaseDomain", "reeve"))
-        return err_errno(e, ERR_FAILED, errno, "xenstored does not watch");
-    if (op_check(op, e) < 0 ||
+    if (session_watch_ends(s, e) < 0 || op_check(op, e) < 0 ||
         relay_open_save(relay, stream_fd, info->current_memkb * 1024, op, e) < 0)
         return -1;
     saving->carry = relay_beside(relay);
@@ -223,19 +219,17 @@ int save_live(struct driver_handle *h, const struct domain_ref *ref, int stream_
     return 0;
 }
 
-/* A tool that died may have asked the guest to stand still, and nobody waits for that now. 1: the
- * request was taken back; 0: there was none, or the guest has taken it. */
-static int take_back(struct session *s, uint32_t domid, struct err *e)
+/* A tool that died may have asked the guest to stand still, and nobody waits for that now. Whether
+ * the request was taken back; if not, there was none, or the guest has taken it. */
+static bool take_back(struct session *s, uint32_t domid)
 {
     AUTO_FREE char *asked = session_read(s, domid, "control/shutdown");
     char path[64];
 
     if (!str_eq(asked, "suspend"))
-        return 0;
+        return false;
     snprintf(path, sizeof path, "/local/domain/%u/control/shutdown", domid);
-    if (!session_xs(s, e))
-        return -1;
-    return xs_write(s->xs, XBT_NULL, path, "", 0) ? 1 : 0;
+    return xs_write(s->xs, XBT_NULL, path, "", 0);
 }
 
 int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused,
@@ -247,9 +241,7 @@ int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused
     if (host_enter(&s, ref, &info, e) < 0)
         return -1;
     if (!stands_saved(&info)) {
-        int asked = take_back(&s, info.domid, e);
-        if (asked < 0)
-            return -1;
+        bool asked = take_back(&s, info.domid);
         struct op settle = op_narrow(op, SETTLE_MS);
         while (asked && !stands_saved(&info)) {
             if (session_nap(&settle, LOOK_MS, "the guest", e) < 0)
@@ -287,12 +279,11 @@ int save_platform(struct driver_handle *h, const struct domain_ref *ref, char **
 {
     AUTO_SESSION struct session s = SESSION_NONE;
     AUTO_DOMINFO libxl_dominfo info = {0};
-    libxl_domain_type type;
 
     (void)h;
-    if (host_enter(&s, ref, &info, e) < 0 || host_type(&s, &info, &type, e) < 0)
+    if (host_enter(&s, ref, &info, e) < 0)
         return -1;
-    *ret = x_asprintf("xen %s %s", REEVE_XEN_VERSION, save_type_name(type));
+    *ret = x_asprintf("xen %s %s", REEVE_XEN_VERSION, save_type_name(host_type(&s, &info)));
     return 0;
 }
 

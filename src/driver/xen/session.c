@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,23 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
+
+/* As many stay open: what a person does one after the other, beside one more. */
+enum { IDLE_MAX = 2 };
+
+struct channel {
+    xentoollog_logger log; /* first: libxl knows the channel by this */
+    struct session *of;    /* NULL: it is idle */
+    libxl_ctx *ctx;
+    struct xs_handle *xs;
+    int life_fd; /* a connection to xenstored that nothing is said on; -1: it has no socket */
+};
+
+static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct channel *idle[IDLE_MAX];
+static size_t idle_count;
 
 /* ---- What libxl says ---- */
 
@@ -63,7 +78,7 @@ __attribute__((format(printf, 5, 0))) static void on_message(xentoollog_logger *
                                                              const char *context,
                                                              const char *format, va_list ap)
 {
-    struct session *s = (struct session *)logger;
+    struct session *s = ((struct channel *)logger)->of;
     char line[600];
 
     vsnprintf(line, sizeof line, format, ap);
@@ -71,8 +86,9 @@ __attribute__((format(printf, 5, 0))) static void on_message(xentoollog_logger *
         size_t at = strlen(line);
         snprintf(line + at, sizeof line - at, ": %s", strerror(errnum));
     }
-    if (level >= XTL_ERROR) {
+    if (level >= XTL_ERROR && s) {
         keep(s, line);
+        s->once = true;
         if (errnum > 0)
             s->why_errno = errnum;
     }
@@ -82,39 +98,27 @@ __attribute__((format(printf, 5, 0))) static void on_message(xentoollog_logger *
 
 static void on_destroy(xentoollog_logger *logger)
 {
-    (void)logger; /* it is part of the session */
+    (void)logger; /* it is part of the channel */
 }
 
 static void on_disaster(void *user, libxl_event_type type, const char *msg, int errnum)
 {
-    struct session *s = user;
+    struct channel *c = user;
 
     (void)type;
-    s->disaster = true;
+    if (c->of)
+        c->of->disaster = true;
     log_error("libxl cannot go on: %s: %s", msg, strerror(errnum));
 }
 
 /* ---- Open and close ---- */
 
-/* With every signal blocked, and no handler of ours in the child: an abort sends SIGTERM to a
- * helper that may not have come to its exec, and the loop's handler would tell the daemon of it. */
+/* An abort sends SIGTERM to a helper that may not have come to its exec: the loop's handler would
+ * tell the daemon of it. */
 static pid_t fork_without_handlers(void *arg)
 {
-    sigset_t all, before;
-
     (void)arg;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
-    int failed = errno;
-    for (int sig = 1; pid == 0 && sig < NSIG; sig++) {
-        struct sigaction now;
-        if (sigaction(sig, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
-            signal(sig, SIG_DFL);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = failed;
-    return pid;
+    return proc_fork();
 }
 
 /* Our children are held by pidfds and reaped by their own code; libxl is to reap its own. */
@@ -125,14 +129,18 @@ static const libxl_childproc_hooks children = {
 
 /* Where xenstored's socket refuses it, Xen's library asks through dom0's kernel instead, which
  * waits for ever for the answer of one that has died. Where there is no socket, the store is in a
- * domain of its own and that way is right. */
-static int check_xenstored(struct err *e)
+ * domain of its own and that way is right: *ret_fd is -1. Else it is a connection. */
+static int check_xenstored(int *ret_fd, struct err *e)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    if (fd >= 0 && str_copy(address.sun_path, sizeof address.sun_path, xs_daemon_socket()) &&
-        connect(fd, (struct sockaddr *)&address, sizeof address) < 0 && errno == ECONNREFUSED)
+    *ret_fd = -1;
+    if (fd < 0 || !str_copy(address.sun_path, sizeof address.sun_path, xs_daemon_socket()))
+        return 0;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        *ret_fd = TAKE_FD(fd);
+    else if (errno == ECONNREFUSED)
         return err_set(
             e, ERR_DRIVER_UNAVAILABLE,
             "xenstored has ended; its guests go on, but Xen cannot be asked for anything "
@@ -140,9 +148,9 @@ static int check_xenstored(struct err *e)
     return 0;
 }
 
-struct xs_handle *session_connect(struct err *e)
+static struct xs_handle *connect_xenstored(int *ret_fd, struct err *e)
 {
-    if (check_xenstored(e) < 0)
+    if (check_xenstored(ret_fd, e) < 0)
         return NULL;
     struct xs_handle *xs = xs_open(0);
     if (!xs)
@@ -151,51 +159,125 @@ struct xs_handle *session_connect(struct err *e)
     return xs;
 }
 
-int session_open(struct session *s, struct err *e)
+struct xs_handle *session_connect(struct err *e)
+{
+    AUTO_CLOSE int life_fd = -1;
+
+    return connect_xenstored(&life_fd, e);
+}
+
+static void channel_free(struct channel *c, bool disaster)
+{
+    mem_cleanup_close(&c->life_fd);
+    if (c->xs)
+        xs_close(c->xs);
+    /* After a disaster a call may be open in it for ever, and freeing it would end the process. */
+    if (disaster)
+        return;
+    if (c->ctx)
+        libxl_ctx_free(c->ctx);
+    free(c);
+}
+
+static struct channel *channel_new(struct session *s, struct err *e)
 {
     static const libxl_event_hooks hooks = {.disaster = on_disaster};
+    struct channel *c = x_calloc(1, sizeof *c);
+
+    c->of = s;
+    c->log.vmessage = on_message;
+    c->log.destroy = on_destroy;
+    c->xs = connect_xenstored(&c->life_fd, e);
+    if (!c->xs) {
+        channel_free(c, false);
+        return NULL;
+    }
+    if (libxl_ctx_alloc(&c->ctx, LIBXL_VERSION, 0, &c->log) != 0) {
+        c->ctx = NULL;
+        channel_free(c, false);
+        err_set(e, ERR_DRIVER_UNAVAILABLE, "cannot reach Xen%s%s", s->why[0] ? ": " : "", s->why);
+        return NULL;
+    }
+    libxl_event_register_callbacks(c->ctx, &hooks, c);
+    libxl_childproc_setmode(c->ctx, &children, c);
+    return c;
+}
+
+static struct channel *take_idle(void)
+{
+    pthread_mutex_lock(&idle_lock);
+    struct channel *c = idle_count > 0 ? idle[--idle_count] : NULL;
+    pthread_mutex_unlock(&idle_lock);
+    return c;
+}
+
+static bool make_idle(struct channel *c)
+{
+    pthread_mutex_lock(&idle_lock);
+    bool room = idle_count < IDLE_MAX;
+    if (room)
+        idle[idle_count++] = c;
+    pthread_mutex_unlock(&idle_lock);
+    return room;
+}
+
+/* xenstored lives to which it is connected. */
+static bool is_fresh(const struct channel *c)
+{
+    struct pollfd life = {.fd = c->life_fd, .events = POLLIN};
+
+    return poll(&life, 1, 0) == 0;
+}
+
+int session_open(struct session *s, struct err *e)
+{
+    struct channel *c;
 
     *s = (struct session)SESSION_NONE;
-    s->log.vmessage = on_message;
-    s->log.destroy = on_destroy;
-    if (check_xenstored(e) < 0)
+    while ((c = take_idle()) && !is_fresh(c))
+        channel_free(c, false);
+    if (!c && !(c = channel_new(s, e)))
         return -1;
-    if (libxl_ctx_alloc(&s->ctx, LIBXL_VERSION, 0, &s->log) != 0) {
-        s->ctx = NULL;
-        return err_set(e, ERR_DRIVER_UNAVAILABLE, "cannot reach Xen%s%s", s->why[0] ? ": " : "",
-                       s->why);
-    }
-    libxl_event_register_callbacks(s->ctx, &hooks, s);
-    libxl_childproc_setmode(s->ctx, &children, s);
+    c->of = s;
+    s->channel = c;
+    s->ctx = c->ctx;
+    s->xs = c->xs;
     return 0;
 }
 
 void session_close(struct session *s)
 {
-    if (s->xs)
-        xs_close(s->xs);
-    s->xs = NULL;
-    /* After a disaster a call may be open in it for ever, and freeing it would end the process. */
-    if (s->ctx && !s->disaster)
-        libxl_ctx_free(s->ctx);
-    s->ctx = NULL;
+    struct channel *c = s->channel;
+
+    s->channel = NULL;
+    if (!c)
+        return;
+    c->of = NULL;
+    if (s->once || s->disaster || !make_idle(c))
+        channel_free(c, s->disaster);
 }
 
-struct xs_handle *session_xs(struct session *s, struct err *e)
+void session_close_idle(void)
 {
-    if (!s->xs)
-        s->xs = session_connect(e);
-    return s->xs;
+    struct channel *c;
+
+    while ((c = take_idle()))
+        channel_free(c, false);
+}
+
+int session_watch_ends(struct session *s, struct err *e)
+{
+    s->once = true;
+    return xs_watch(s->xs, "@releaseDomain", "reeve")
+               ? 0
+               : err_errno(e, ERR_FAILED, errno, "xenstored does not watch");
 }
 
 char *session_read(struct session *s, uint32_t domid, const char *key)
 {
     char path[200];
     unsigned len;
-    struct err e;
 
-    if (!session_xs(s, &e))
-        return NULL;
     snprintf(path, sizeof path, "/local/domain/%u/%s", domid, key);
     return xs_read(s->xs, XBT_NULL, path, &len);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A libxl context for the work of one thread: its log is kept for error messages, its long calls
  * are waited for here with the deadline and the cancel of an op. A context has one lock that a few
- * calls hold throughout (a core dump), so each job opens its own; libxl and the hypervisor see to
- * it that several do no harm to each other. */
+ * calls hold throughout (a core dump), so each job has its own; libxl and the hypervisor see to
+ * it that several do no harm to each other. To open one takes about as long as a pause, so a few
+ * stay open for the next jobs. */
 #ifndef DRIVER_XEN_SESSION_H
 #define DRIVER_XEN_SESSION_H
 
@@ -24,13 +25,16 @@ enum { SESSION_WHY_MAX = 420 };
 /* libxl's INVALID_DOMID, without its sign. */
 #define NO_DOMID ((uint32_t)INVALID_DOMID)
 
+struct channel; /* what stays open; libxl knows it by its address */
+
 struct session {
-    xentoollog_logger log; /* libxl knows it by this address: first, and the struct never moves */
+    struct channel *channel; /* owned; NULL: it is not open */
     libxl_ctx *ctx;
-    struct xs_handle *xs;      /* once session_xs was asked for it */
+    struct xs_handle *xs;      /* a connection of its own to xenstored */
     char why[SESSION_WHY_MAX]; /* what libxl has complained of since the last call began */
     int why_errno;             /* of the last of these that had one; 0: none */
     bool disaster;             /* libxl has said that it cannot go on */
+    bool once;                 /* nobody else is to get its context or connection afterwards */
     libxl_asyncop_how how;
 };
 
@@ -38,19 +42,20 @@ struct session {
  * where there is none to ask: not xs_open, which would wait for ever for one that has ended. */
 struct xs_handle *session_connect(struct err *e) MUST_CHECK;
 
-/* Opens a context. s is the caller's; session_close in either case. Sets ERR_DRIVER_UNAVAILABLE
- * with libxl's reason. */
+/* Opens a context. s is the caller's, stays where it is, and is for session_close in either case.
+ * Sets ERR_DRIVER_UNAVAILABLE with libxl's reason. */
 int session_open(struct session *s, struct err *e) MUST_CHECK;
 void session_close(struct session *s);
+/* Closes those that stay open between sessions. */
+void session_close_idle(void);
 #define AUTO_SESSION __attribute__((cleanup(session_close)))
 #define SESSION_NONE                                                                               \
     {                                                                                              \
-        .ctx = NULL                                                                                \
+        .channel = NULL                                                                            \
     }
 
-/* A connection to xenstored that lasts as long as the session. NULL, with
- * ERR_DRIVER_UNAVAILABLE. */
-struct xs_handle *session_xs(struct session *s, struct err *e);
+/* Has xenstored tell s->xs of every domain that ends or goes (@releaseDomain). ERR_FAILED. */
+int session_watch_ends(struct session *s, struct err *e) MUST_CHECK;
 
 /* A value of xenstore below the domain's folder (/local/domain/ID), owned by the caller (free);
  * NULL when there is none. */

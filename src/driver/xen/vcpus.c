@@ -141,11 +141,10 @@ static int host_cpus(struct session *s, const cpu_set_t *cpus, libxl_bitmap *map
 static int mask(struct session *s, const libxl_dominfo *info, libxl_bitmap *map, struct err *e)
 {
     struct host_config host;
-    libxl_domain_type type;
 
-    if (host_type(s, info, &type, e) < 0 || host_config_read(s->ctx, &host, e) < 0)
+    if (host_config_read(s->ctx, &host, e) < 0)
         return -1;
-    int result = xen_config_mask(&host, type, "cpus", map, e);
+    int result = xen_config_mask(&host, host_type(s, info), "cpus", map, e);
     host_config_finish(&host);
     if (result < 0 && e->code == ERR_BAD_CONFIG)
         e->code = ERR_BAD_REQUEST;
