@@ -42,6 +42,26 @@ monitored()
     [ "$(xl list -v theirs | grep -c "$(field theirs uuid)")" -eq 1 ]
 }
 
+# shows NAME KEY VALUE
+shows()
+{
+    [ "$(field "$1" "$2")" = "$3" ]
+}
+
+@test "what xl changes of a domain's memory and name is seen" {
+    local kib
+    kib=$(field theirs memory_kib)
+    xl mem-set theirs 80
+    wait_for 60 shows theirs memory_kib 81920
+    xl mem-set theirs $((kib / 1024))
+    wait_for 60 shows theirs memory_kib "$kib"
+    xl rename theirs renamed
+    wait_for 5 is_state renamed running
+    assert_state theirs absent
+    xl rename renamed theirs
+    wait_for 5 is_state theirs running
+}
+
 @test "a daemon that comes, is killed and comes again touches no domain of xl" {
     local count size
     count=$(guest_count theirs)

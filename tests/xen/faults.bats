@@ -150,9 +150,9 @@ calls=(
     'cancel 9 pread     pvh resume     suspended'
     'helper 9 pread     pvh resume     suspended'
     'kill   9 pread     pvh resume     suspended'
-    'helper 9 pread     pv  restore    saved'
-    'cancel 9 pread     pv  restore    saved'
-    'kill   9 pread     pv  restore    saved'
+    'helper 20 pread    pv  restore    saved'
+    'cancel 20 pread    pv  restore    saved'
+    'kill   20 pread    pv  restore    saved'
 )
 
 # The status of the verb, and the number that broken_calls.h has for what is done at the call.

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2154 # make_place sets place, begin_file daemon_pid
 
 bats_require_minimum_version 1.5.0
-load helpers
+load ../helpers
 
 setup_file()
 {
