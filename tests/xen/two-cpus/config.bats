@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # What reeve hands to libxl is what xl hands to it, key by key: for every config of tests/golden/xen and
-# those of tests/golden/corpus that parse, and for the specs of tests/xen/specs. The rows of
-# tests/xen/config_differences say where not, and why. Runs in dom0, since xl asks the hypervisor even
+# those of tests/golden/corpus that parse, and for the specs of tests/xen/two-cpus/specs. The rows of
+# tests/xen/two-cpus/config_differences say where not, and why. Runs in dom0, since xl asks the hypervisor even
 # where it makes nothing.
 
 setup_file()
