@@ -243,6 +243,7 @@ static void xen_prepare(struct conf *conf, enum behaviour b)
     char *unpacked = x_asprintf("%s/vmlinux", subject_guest_dir);
 
     conf->type = xen_type;
+    conf->hvm.tsc_mode = CONF_TSC_NATIVE; /* else Xen emulates each reading of the clock */
     conf->kernel = unpacked;
     if (b == CANNOT_BE_MADE || access(unpacked, R_OK) < 0) {
         conf->kernel = x_asprintf("%s/%s", subject_guest_dir,
