@@ -535,7 +535,8 @@ static void end_at(struct bench *b, const struct row *row)
     if (row->managed)
         bench_do(b, "start", "%s", "{\"domain\":\"web1\"}");
     bench_kill(b);
-    bench_start(b, fault);
+    /* On a slow machine it has ended by now, and the daemon comes to the point before it greets. */
+    bench_launch(b, fault, NULL);
     bench_ended(b);
 }
 
