@@ -439,7 +439,7 @@ ended()
 act()
 {
     # shellcheck disable=SC2046 # words
-    timeout 150 reeve $(words "$1" "$2") >"$place/out" 2>"$place/err" </dev/null
+    timeout 600 reeve $(words "$1" "$2") >"$place/out" 2>"$place/err" </dev/null
 }
 
 # --- a row ---
