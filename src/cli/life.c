@@ -60,7 +60,7 @@ int run_set_level(const struct options *o, json_t *args, struct err *e)
         str_add_escaped(&shown, text, strlen(text));
         return err_set(
             e, ERR_BAD_REQUEST,
-            "--level %s is none: give 1 (the default) to 19 (small), -1 to -7 (fast), or 0 "
+            "--level %s is none: give 1 to 19 (small), -1 (the default) to -7 (fast), or 0 "
             "(plain)",
             shown.data ? shown.data : "\"\"");
     }

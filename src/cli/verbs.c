@@ -70,7 +70,7 @@ static const struct option_row restore_options[] = {
 };
 #define LEVEL                                                                                      \
     {OPT_LEVEL, 0, "level", "N",                                                                   \
-     "how the image is packed: 1 (the default) to 19 (small), -1 to -7 (fast), 0 plain"}
+     "how the image is packed: 1 to 19 (small), -1 (the default) to -7 (fast), 0 plain"}
 
 static const struct option_row save_options[] = {
     {OPT_CHECKPOINT, 'c', "checkpoint", NULL,       "let the domain run on after the save"},

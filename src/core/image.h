@@ -94,7 +94,7 @@ int image_writer_chunk(struct image_writer *w, bool memory, uint64_t position, c
 void image_writer_chunks_end(struct image_writer *w, uint64_t memory_bytes);
 /* How chunks are compressed from here on: a level of zstd, from IMAGE_LEVEL_MIN (fast) to
  * IMAGE_LEVEL_MAX (small); 0 stores them plain. IMAGE_LEVEL_DEFAULT without this call. */
-enum { IMAGE_LEVEL_MIN = -7, IMAGE_LEVEL_MAX = 19, IMAGE_LEVEL_DEFAULT = 1 };
+enum { IMAGE_LEVEL_MIN = -7, IMAGE_LEVEL_MAX = 19, IMAGE_LEVEL_DEFAULT = -1 };
 void image_writer_level(struct image_writer *w, int level);
 /* Reads stream_fd to its end and writes it as chunks; once, after the header; calls op_progress
  * (total is need_bytes or what there is so far; from any of the threads that pack, one at a
