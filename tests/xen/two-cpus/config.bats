@@ -22,8 +22,8 @@ setup_file()
 prepare()
 {
     local files
-    mapfile -t files < <(ls "$here"/../golden/xen/*.cfg
-        grep -l '^# expect: parses' "$here"/../golden/corpus/*.cfg)
+    mapfile -t files < <(ls "$here"/../../golden/xen/*.cfg
+        grep -l '^# expect: parses' "$here"/../../golden/corpus/*.cfg)
     awk -v folder="$BATS_FILE_TMPDIR/configs" '
         function finish() {
             if (!to) return

@@ -5,6 +5,8 @@
 # shellcheck disable=SC2154 # make_place sets place, begin_file daemon_pid
 
 bats_require_minimum_version 1.5.0
+# shellcheck disable=SC2034 # for helpers
+xen_depth=../..
 load ../helpers
 
 setup_file()
