@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The Xen driver's handle, and whether it can work on this host. Nothing of a domain is kept here:
- * the hypervisor and xenstore hold it all, so that domains of other tools are seen alike. */
+/* The Xen driver's handle, and whether it can work on this host. Nothing of a domain is kept here
+ * but a copy of what xenstore says of its memory: the hypervisor and xenstore hold it all, so that
+ * domains of other tools are seen alike. */
 #ifndef DRIVER_XEN_HOST_H
 #define DRIVER_XEN_HOST_H
 
@@ -9,7 +10,7 @@
 
 /* What xenstore says of a domain's memory. Each tool that changes it also changes what the
  * hypervisor allows the domain (limit_kib), so as long as that stands it need not be asked again:
- * with hundreds of domains that is most of a look's time. */
+ * that is three of the four values that a look asks for. */
 struct told_memory {
     uint32_t id;
     char uuid[IDENT_UUID_LEN + 1];

@@ -2,8 +2,8 @@
 /* A libxl context for the work of one thread: its log is kept for error messages, its long calls
  * are waited for here with the deadline and the cancel of an op. A context has one lock that a few
  * calls hold throughout (a core dump), so each job has its own; libxl and the hypervisor see to
- * it that several do no harm to each other. To open one takes about as long as a pause, so a few
- * stay open for the next jobs. */
+ * it that several do no harm to each other. To open and close one takes dozens of system calls, so
+ * a few stay open for the next jobs. */
 #ifndef DRIVER_XEN_SESSION_H
 #define DRIVER_XEN_SESSION_H
 
