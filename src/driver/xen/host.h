@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /* The Xen driver's handle, and whether it can work on this host. Nothing of a domain is kept here
- * but a copy of what xenstore says of its memory: the hypervisor and xenstore hold it all, so that
- * domains of other tools are seen alike. */
+ * but a copy of what xenstore says of it: the hypervisor and xenstore hold it all, so that domains
+ * of other tools are seen alike. */
 #ifndef DRIVER_XEN_HOST_H
 #define DRIVER_XEN_HOST_H
 
 #include "core/driver.h"
 #include "driver/xen/session.h"
 
-/* What xenstore says of a domain's memory. Each tool that changes it also changes what the
- * hypervisor allows the domain (limit_kib), so as long as that stands it need not be asked again:
- * that is three of the four values that a look asks for. */
-struct told_memory {
+/* What xenstore says of a domain. Its watches tell of a change, so a look asks for what has changed
+ * alone. */
+struct told {
     uint32_t id;
     char uuid[IDENT_UUID_LEN + 1];
-    uint64_t limit_kib;
-    uint64_t told_kib; /* what the guest was told to have; 0: xenstore says nothing of it */
-    uint64_t most_kib;
+    char name[IDENT_NAME_MAX + 1];
+    uint64_t memory_kib; /* what the guest was told to have; 0: xenstore says nothing of it */
+    uint64_t most_kib;   /* 0: likewise */
+    bool watched;        /* xenstored tells of a change */
+    bool stale;          /* and has told of one */
 };
 
 struct driver_handle {
     /* The observer thread's: `list` and `watch`. */
     struct session look;
-    bool looking;             /* look is open */
-    struct told_memory *told; /* owned; of the last look, by id */
+    bool looking;      /* look is open */
+    struct told *told; /* owned; of the last look, by id */
     size_t told_count;
     struct xs_handle *watch; /* with the watches set; NULL when xenstored was lost */
     int logs_fd;             /* logs_watch; -1: the folder cannot be watched */

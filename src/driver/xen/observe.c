@@ -68,19 +68,18 @@ static void fill_state(const libxl_dominfo *info, struct observation *o)
     }
 }
 
-static struct told_memory ask_memory(struct session *s, const libxl_dominfo *info)
+/* Asks xenstore. */
+static void ask(struct session *s, struct told *t)
 {
-    struct told_memory m = {.id = info->domid,
-                            .limit_kib = info->max_memkb,
-                            .told_kib = session_read_number(s, info->domid, "memory/target", 0),
-                            .most_kib = info->max_memkb};
+    AUTO_FREE char *name = session_read(s, t->id, "name");
 
-    host_uuid_text(&info->uuid, m.uuid);
-    if (m.told_kib == 0)
-        return m; /* as domain 0 until xl has written all of it */
-    m.told_kib += session_read_number(s, info->domid, "memory/videoram", 0);
-    m.most_kib = session_read_number(s, info->domid, "memory/static-max", info->max_memkb);
-    return m;
+    str_copy(t->name, sizeof t->name, name ? name : "");
+    t->memory_kib = session_read_number(s, t->id, "memory/target", 0);
+    t->most_kib = 0;
+    if (t->memory_kib == 0)
+        return; /* as domain 0 until xl has written all of it */
+    t->memory_kib += session_read_number(s, t->id, "memory/videoram", 0);
+    t->most_kib = session_read_number(s, t->id, "memory/static-max", 0);
 }
 
 /* The hypervisor also counts a few pages of its own. */
@@ -112,17 +111,16 @@ unsigned observe_vcpus(struct session *s, const libxl_dominfo *info)
     return count;
 }
 
-static void fill(struct session *s, const libxl_dominfo *info, const struct told_memory *memory,
+static void fill(struct session *s, const libxl_dominfo *info, const struct told *t,
                  struct observation *o)
 {
-    *o = (struct observation){.ref.id = info->domid};
-    host_uuid_text(&info->uuid, o->ref.uuid);
-    AUTO_FREE char *name = session_read(s, info->domid, "name");
-    str_copy(o->ref.name, sizeof o->ref.name, name ? name : "");
+    *o = (struct observation){.ref.id = t->id};
+    str_copy(o->ref.uuid, sizeof o->ref.uuid, t->uuid);
+    str_copy(o->ref.name, sizeof o->ref.name, t->name);
     fill_state(info, o);
-    bool near = is_near(info->current_memkb, memory->told_kib);
-    o->memory_kib = near ? memory->told_kib : info->current_memkb;
-    o->max_memory_kib = memory->most_kib;
+    o->memory_kib =
+        is_near(info->current_memkb, t->memory_kib) ? t->memory_kib : info->current_memkb;
+    o->max_memory_kib = t->most_kib != 0 ? t->most_kib : info->max_memkb;
     o->vcpus = observe_vcpus(s, info);
     o->max_vcpus = info->vcpu_max_id + 1;
     o->cpu_ns = info->cpu_time;
@@ -130,9 +128,11 @@ static void fill(struct session *s, const libxl_dominfo *info, const struct told
 
 void observe_fill(struct session *s, const libxl_dominfo *info, struct observation *o)
 {
-    struct told_memory memory = ask_memory(s, info);
+    struct told t = {.id = info->domid};
 
-    fill(s, info, &memory, o);
+    host_uuid_text(&info->uuid, t.uuid);
+    ask(s, &t);
+    fill(s, info, &t, o);
 }
 
 int observe_info(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
@@ -155,6 +155,113 @@ int observe_info(struct driver_handle *h, const struct domain_ref *ref, const st
     return 0;
 }
 
+/* ---- What xenstored tells ---- */
+
+static const char *const watched[] = {"@introduceDomain", "@releaseDomain"};
+/* Of each domain, below its folder. Its guest can write neither, so it cannot make us look. */
+static const char *const watched_keys[] = {"name", "memory"};
+
+/* xenstored has forgotten the watches, or never had them. */
+static void watch_lost(struct driver_handle *h)
+{
+    xs_close(TAKE(h->watch));
+    for (size_t i = 0; i < h->told_count; i++)
+        h->told[i].watched = false;
+}
+
+static int watch_begin(struct driver_handle *h, struct err *e)
+{
+    if (h->watch)
+        return 0;
+    h->watch = session_connect(e);
+    if (!h->watch)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
+        if (!xs_watch(h->watch, watched[i], "reeve")) {
+            err_errno(e, ERR_FAILED, errno, "xenstored does not watch %s", watched[i]);
+            watch_lost(h);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static const char *key_path(char path[64], uint32_t id, size_t key)
+{
+    snprintf(path, 64, "/local/domain/%u/%s", id, watched_keys[key]);
+    return path;
+}
+
+static void unwatch_keys(struct driver_handle *h, uint32_t id, size_t count)
+{
+    char path[64];
+
+    for (size_t i = 0; i < count; i++)
+        xs_unwatch(h->watch, key_path(path, id, i), "reeve");
+}
+
+/* Whether xenstored tells of it now. */
+static bool watch_domain(struct driver_handle *h, uint32_t id)
+{
+    char path[64];
+
+    for (size_t i = 0; i < ARRAY_LEN(watched_keys); i++) {
+        if (!h->watch || !xs_watch(h->watch, key_path(path, id, i), "reeve")) {
+            unwatch_keys(h, id, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void watch_no_more(struct driver_handle *h, const struct told *t)
+{
+    if (t->watched)
+        unwatch_keys(h, t->id, ARRAY_LEN(watched_keys));
+}
+
+/* 1: it is of the set of domains; 0: of what was told of one. */
+static int take_one(struct driver_handle *h, const char *path)
+{
+    uint32_t id;
+
+    if (sscanf(path, "/local/domain/%u/", &id) != 1)
+        return 1;
+    for (size_t i = 0; i < h->told_count; i++)
+        h->told[i].stale |= h->told[i].id == id;
+    return 0;
+}
+
+/* Takes what has been told. 1: domains have come or gone; several at once are one change. */
+static int take_told(struct driver_handle *h, struct err *e)
+{
+    int changed = 0;
+    char **told;
+
+    while ((told = xs_check_watch(h->watch))) {
+        changed |= take_one(h, told[XS_WATCH_PATH]);
+        free(told);
+    }
+    if (errno == EAGAIN)
+        return changed;
+    err_errno(e, ERR_DRIVER_UNAVAILABLE, errno, "xenstored is gone");
+    watch_lost(h);
+    return -1;
+}
+
+/* Takes what was told until now: the answer to any question comes behind it. */
+static void catch_up(struct driver_handle *h)
+{
+    struct err gone; /* `watch` says it */
+    unsigned len;
+
+    if (!h->watch)
+        return;
+    free(xs_read(h->watch, XBT_NULL, "/local/domain/0/name", &len));
+    if (take_told(h, &gone) > 0)
+        host_changed(h); /* after the list was made, perhaps */
+}
+
 /* ---- All ---- */
 
 int observe_again(struct driver_handle *h, struct err *e)
@@ -167,25 +274,38 @@ int observe_again(struct driver_handle *h, struct err *e)
     return h->looking ? 0 : -1;
 }
 
-/* *at goes up through what the last look was told: libxl's list is by id. */
-static struct told_memory memory_of(struct driver_handle *h, const libxl_dominfo *info, size_t *at)
+/* What was told of the domains in `all`, by id as libxl's list is: of those that were there at the
+ * last look it stands until a watch says otherwise. *ret is to have room for all; returns how many
+ * are not dying. */
+static size_t keep_told(struct driver_handle *h, const libxl_dominfo *all, int count,
+                        struct told *ret)
 {
-    char uuid[IDENT_UUID_LEN + 1];
+    size_t old = 0, kept = 0;
 
-    host_uuid_text(&info->uuid, uuid);
-    while (*at < h->told_count && h->told[*at].id < info->domid)
-        (*at)++;
-    const struct told_memory *m = *at < h->told_count ? &h->told[*at] : NULL;
-    bool stands = m && m->id == info->domid && str_eq(m->uuid, uuid) &&
-                  m->limit_kib == info->max_memkb && is_near(info->current_memkb, m->told_kib);
-    return stands ? *m : ask_memory(&h->look, info);
+    for (int i = 0; i < count; i++) {
+        if (all[i].dying)
+            continue;
+        struct told now = {.id = all[i].domid, .stale = true};
+        host_uuid_text(&all[i].uuid, now.uuid);
+        while (old < h->told_count && h->told[old].id < now.id)
+            watch_no_more(h, &h->told[old++]);
+        const struct told *before =
+            old < h->told_count && h->told[old].id == now.id ? &h->told[old++] : NULL;
+        now.watched = (before && before->watched) || watch_domain(h, now.id);
+        bool stands = before && before->watched && str_eq(before->uuid, now.uuid);
+        ret[kept++] = stands ? *before : now;
+    }
+    while (old < h->told_count)
+        watch_no_more(h, &h->told[old++]);
+    return kept;
 }
 
 int observe_list(struct driver_handle *h, const struct op *op, struct observation **ret,
                  size_t *ret_count, struct err *e)
 {
+    struct err unwatched; /* `watch` says it; until then everything is asked for each time */
+    size_t kept = 0;
     int count = 0;
-    size_t kept = 0, at = 0;
 
     (void)op; /* neither the hypervisor nor xenstored is ever waited for by a domain */
     if (observe_again(h, e) < 0)
@@ -194,58 +314,30 @@ int observe_list(struct driver_handle *h, const struct op *op, struct observatio
     libxl_dominfo *all = libxl_list_domain(h->look.ctx, &count);
     if (!all)
         return session_result(&h->look, ERROR_FAIL, "cannot ask for Xen's domains", e);
+    (void)watch_begin(h, &unwatched);
+    struct told *told = x_calloc((size_t)count + 1, sizeof *told);
+    size_t told_count = keep_told(h, all, count, told);
+    free(h->told);
+    h->told = told;
+    h->told_count = told_count;
+    catch_up(h);
     struct observation *seen = x_calloc((size_t)count + 1, sizeof *seen);
-    struct told_memory *told = x_calloc((size_t)count + 1, sizeof *told);
     for (int i = 0; i < count; i++) {
         if (all[i].dying)
             continue;
-        told[kept] = memory_of(h, &all[i], &at);
-        fill(&h->look, &all[i], &told[kept], &seen[kept]);
-        kept++;
+        struct told *t = &h->told[kept];
+        if (t->stale || !t->watched)
+            ask(&h->look, t);
+        t->stale = false;
+        fill(&h->look, &all[i], t, &seen[kept++]);
     }
     libxl_dominfo_list_free(all, count);
-    free(h->told);
-    h->told = told;
-    h->told_count = kept;
     *ret = seen;
     *ret_count = kept;
     return 0;
 }
 
 /* ---- Changes ---- */
-
-static const char *const watched[] = {"@introduceDomain", "@releaseDomain"};
-
-static int watch_begin(struct driver_handle *h, struct err *e)
-{
-    if (h->watch)
-        return 0;
-    h->watch = session_connect(e);
-    if (!h->watch)
-        return -1;
-    for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
-        if (!xs_watch(h->watch, watched[i], "reeve")) {
-            err_errno(e, ERR_FAILED, errno, "xenstored does not watch %s", watched[i]);
-            xs_close(TAKE(h->watch));
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* Takes what has been told; several at once are one change. */
-static int take_told(struct driver_handle *h, struct err *e)
-{
-    char **told;
-
-    while ((told = xs_check_watch(h->watch)))
-        free(told);
-    if (errno == EAGAIN)
-        return 0;
-    err_errno(e, ERR_DRIVER_UNAVAILABLE, errno, "xenstored is gone");
-    xs_close(TAKE(h->watch));
-    return -1;
-}
 
 /* Waits for one of fds; the last is that of the logs, which are looked at now and then alone. */
 static int await_any(struct driver_handle *h, struct pollfd *fds, nfds_t count, struct err *e)
@@ -279,12 +371,16 @@ int observe_watch(struct driver_handle *h, int wake_fd, struct err *e)
         {.fd = xs_fileno(h->watch), .events = POLLIN},
         {.fd = h->logs_fd,          .events = POLLIN},
     };
-    if (await_any(h, fds, ARRAY_LEN(fds), e) < 0)
-        return -1;
-    uint64_t times;
-    if (fds[1].revents && read(h->changed_fd, &times, sizeof times) < 0 && errno != EAGAIN)
-        return err_errno(e, ERR_FAILED, errno, "cannot read an eventfd");
-    if (fds[2].revents && take_told(h, e) < 0)
-        return -1;
-    return fds[1].revents || fds[2].revents ? 1 : 0;
+    for (;;) {
+        if (await_any(h, fds, ARRAY_LEN(fds), e) < 0)
+            return -1;
+        uint64_t times;
+        if (fds[1].revents && read(h->changed_fd, &times, sizeof times) < 0 && errno != EAGAIN)
+            return err_errno(e, ERR_FAILED, errno, "cannot read an eventfd");
+        int changed = fds[2].revents ? take_told(h, e) : 0;
+        if (changed < 0)
+            return -1;
+        if (fds[0].revents || fds[1].revents || changed)
+            return fds[1].revents || changed ? 1 : 0;
+    }
 }
