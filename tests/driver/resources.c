@@ -694,6 +694,31 @@ void triggers_reach_the_guest(void **state)
     end(g);
 }
 
+static void free_counted(struct domain_counters *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(list[i].stats.disks);
+        free(list[i].stats.nics);
+    }
+    free(list);
+}
+
+/* The guest's counters among all, where domain 0 may be too. */
+static const struct domain_stats *counted(struct guest *g, const struct domain_counters *list,
+                                          size_t count)
+{
+    const struct domain_stats *found = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!str_eq(list[i].uuid, g->ref.uuid))
+            continue;
+        assert_null(found);
+        found = &list[i].stats;
+    }
+    assert_non_null(found);
+    return found;
+}
+
 /* All at once gives what one by one gives, and leaves out what is not there. */
 static void expect_among_all(struct guest *g, const struct domain_stats *one)
 {
@@ -704,26 +729,22 @@ static void expect_among_all(struct guest *g, const struct domain_stats *one)
     struct err e;
 
     EXPECT_OK(r->driver->stats_all(r->handle, NULL, &op, &list, &count, &e));
-    assert_int_equal(count, 1);
-    assert_string_equal(list[0].uuid, g->ref.uuid);
-    assert_true(list[0].stats.cpu_ns >= one->cpu_ns);
-    assert_int_equal(list[0].stats.balloon_kib, one->balloon_kib);
-    assert_int_equal(list[0].stats.disk_count, one->disk_count);
+    const struct domain_stats *same = counted(g, list, count);
+    assert_true(same->cpu_ns >= one->cpu_ns);
+    assert_int_equal(same->balloon_kib, one->balloon_kib);
+    assert_int_equal(same->disk_count, one->disk_count);
     for (size_t i = 0; i < one->disk_count; i++) {
-        assert_string_equal(list[0].stats.disks[i].vdev, one->disks[i].vdev);
-        assert_true(list[0].stats.disks[i].write_bytes >= one->disks[i].write_bytes);
-        assert_true(list[0].stats.disks[i].read_bytes >= one->disks[i].read_bytes);
+        assert_string_equal(same->disks[i].vdev, one->disks[i].vdev);
+        assert_true(same->disks[i].write_bytes >= one->disks[i].write_bytes);
+        assert_true(same->disks[i].read_bytes >= one->disks[i].read_bytes);
     }
     if (r->subject->ask)
-        assert_true(list[0].stats.host_memory_kib > 16 * 1024);
-    free(list[0].stats.disks);
-    free(list[0].stats.nics);
-    free(list);
+        assert_true(same->host_memory_kib > 16 * 1024);
+    free_counted(list, count);
     EXPECT_OK(r->driver->stats_all(r->handle, g->ref.uuid, &op, &list, &count, &e));
     assert_int_equal(count, 1);
-    free(list[0].stats.disks);
-    free(list[0].stats.nics);
-    free(list);
+    assert_string_equal(list[0].uuid, g->ref.uuid);
+    free_counted(list, count);
     EXPECT_OK(r->driver->stats_all(r->handle, "c0ffee00-0000-4000-8000-00000000beef", &op, &list,
                                    &count, &e));
     assert_int_equal(count, 0);
