@@ -3,8 +3,11 @@
 
 #include "core/foreign.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -485,6 +488,17 @@ static void open_consoles(struct engine *g)
     }
 }
 
+enum { PLACES_MIN = 4 };
+
+static int make_places(struct err *e)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    int fd = eventfd(cpus > PLACES_MIN ? (unsigned)cpus : PLACES_MIN,
+                     EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK);
+
+    return fd >= 0 ? fd : err_errno(e, ERR_FAILED, errno, "cannot make an eventfd");
+}
+
 int engine_open(struct engine *g, const struct driver *driver, const struct driver_options *options,
                 struct post *post, const struct engine_host *host, struct err *e)
 {
@@ -496,11 +510,17 @@ int engine_open(struct engine *g, const struct driver *driver, const struct driv
     list_init(&g->domains);
     list_init(&g->jobs);
     list_init(&g->recent);
-    if (store_open(g->state_dir, &g->store, &contents, e) < 0)
+    g->places_fd = make_places(e);
+    if (g->places_fd < 0)
         return -1;
+    if (store_open(g->state_dir, &g->store, &contents, e) < 0) {
+        close(g->places_fd);
+        return -1;
+    }
     if (driver->open(options, &g->handle, e) < 0) {
         store_contents_finish(&contents);
         store_close(g->store);
+        close(g->places_fd);
         return -1;
     }
     g->last_job_id = contents.last_job_id;
@@ -541,4 +561,5 @@ void engine_close(struct engine *g)
     json_decref(g->unknown);
     g->driver->close(g->handle);
     store_close(g->store);
+    close(g->places_fd);
 }

@@ -88,6 +88,7 @@ struct engine {
     struct list domains;     /* struct domain.link */
     struct list jobs;        /* struct job.link: running and waiting, oldest first */
     size_t running;          /* job threads, abandoned ones included */
+    int places_fd;           /* owned; an eventfd, a semaphore: job_take_place */
     struct list recent;      /* struct job.link: the last ended ones, for `wait` */
     size_t recent_count;
     uint64_t submitted; /* batches given to the store by engine_submit, and */

@@ -2,6 +2,7 @@
 #include "core/job.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -231,6 +232,35 @@ static json_t *hook_event(const struct job *j, const char *when, const char *sta
     return event;
 }
 
+/* What took the time since begun_ms is not the verb's. */
+static void put_off(struct job *j, int64_t begun_ms)
+{
+    if (j->op.deadline_ms)
+        j->op.deadline_ms += clock_mono_ms() - begun_ms;
+}
+
+int job_take_place(struct job *j, struct err *e)
+{
+    const struct op wait = {.cancel_fd = j->op.cancel_fd};
+    int64_t begun_ms = clock_mono_ms();
+    uint64_t one;
+
+    while (read(j->engine->places_fd, &one, sizeof one) < 0) {
+        if (errno != EAGAIN)
+            return err_errno(e, ERR_FAILED, errno, "cannot wait for other guests to be built");
+        job_phase(j, "waiting for others");
+        if (op_wait(&wait, j->engine->places_fd, POLLIN, "waiting for others", e) < 0)
+            return -1;
+    }
+    put_off(j, begun_ms);
+    return 0;
+}
+
+void job_leave_place(struct job *j)
+{
+    fs_raise(j->engine->places_fd);
+}
+
 /* What nobody asked for is not refused: a guest that has ended has ended. */
 static bool asked_for(const struct job_kind *kind)
 {
@@ -248,10 +278,8 @@ static int ask_hooks(struct job *j, struct err *e)
     atomic_store(&j->phase, j->kind->name);
     if (result < 0)
         return err_wrap(e, "cannot %s %s", j->rec.verb, j->rec.name);
-    /* Their time is not the verb's; and meanwhile it may have been cancelled. */
-    if (j->op.deadline_ms)
-        j->op.deadline_ms += clock_mono_ms() - begun_ms;
-    return op_check(&j->op, e);
+    put_off(j, begun_ms);
+    return op_check(&j->op, e); /* meanwhile it may have been cancelled */
 }
 
 /* On the loop, when its end is on its way to the store. */

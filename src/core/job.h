@@ -63,6 +63,12 @@ int saving_suspend(struct job *j, struct err *e) MUST_CHECK;
 int loading_resume(struct job *j, struct err *e) MUST_CHECK;
 int loading_restore(struct job *j, struct err *e) MUST_CHECK;
 
+/* job.c. To be had while a guest is built or resumed: there are as many places as the host has
+ * CPUs, and at least four, since more at once would but wait for each other. The time until there
+ * is one is not the verb's: its deadline moves. Sets ERR_CANCELLED. Blocks. */
+int job_take_place(struct job *j, struct err *e) MUST_CHECK;
+void job_leave_place(struct job *j);
+
 /* guest_memory.c. The file of a domain's memory; owned by the caller. */
 char *guest_memory_path(const struct engine *g, const char *uuid);
 /* For the domain that is to be built from j->conf: makes the file when the config wants one, else

@@ -133,6 +133,16 @@ static int load(struct job *j, struct image_reader *reader, struct err *e)
     return result;
 }
 
+/* Not of a restore, whose image may come from a slow pipe. */
+static int load_in_turn(struct job *j, struct image_reader *reader, struct err *e)
+{
+    if (job_take_place(j, e) < 0)
+        return -1;
+    int result = load(j, reader, e);
+    job_leave_place(j);
+    return result;
+}
+
 static int let_run(struct job *j, struct err *e)
 {
     struct op op = op_narrow(&j->op, QUICK_MS);
@@ -210,7 +220,7 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
     if (job_commit(j, j->args.paused ? "resuming-paused" : "resuming", path, e) < 0 ||
         fault_point("resume.intent", e) < 0)
         return -1;
-    if (load(j, reader, e) < 0) {
+    if (load_in_turn(j, reader, e) < 0) {
         if (e->code == ERR_DAMAGED)
             mark_broken(j, REASON_IMAGE_DAMAGED, e);
         return -1;

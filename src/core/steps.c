@@ -163,9 +163,8 @@ static void warn_of_saved_file(struct job *j)
     free(TAKE(j->r->saved_file));
 }
 
-static int build_and_run(struct job *j, struct err *e)
+static int build(struct job *j, struct err *e)
 {
-    const struct driver *driver = j->engine->driver;
     AUTO_FREE char **macs = NULL;
     struct create_args args = steps_create_args(j, j->r->directory, j->r->macs, &macs);
     struct op op = op_narrow(&j->op, CREATE_MS);
@@ -176,7 +175,18 @@ static int build_and_run(struct job *j, struct err *e)
         return -1;
     const struct guest_memory memory = {.file_fd = memory_fd};
     args.memory = memory_fd >= 0 ? &memory : NULL;
-    if (driver->create(j->engine->handle, &args, &op, &j->obs, e) < 0)
+    return j->engine->driver->create(j->engine->handle, &args, &op, &j->obs, e);
+}
+
+static int build_and_run(struct job *j, struct err *e)
+{
+    const struct driver *driver = j->engine->driver;
+
+    if (job_take_place(j, e) < 0)
+        return -1;
+    int built = build(j, e);
+    job_leave_place(j);
+    if (built < 0)
         return -1;
     j->seen = true;
     j->r->id = j->obs.ref.id;

@@ -198,3 +198,31 @@ follow()
     reeve log --since "$last" | head -n "$(wc -l <"$place/before")" | diff "$place/before" -
     [ "$(reeve show web1 --format json | jq -r .reason)" = paused-by-user ]
 }
+
+# with_phase PHASE COUNT: so many jobs are in it.
+with_phase()
+{
+    [ "$(reeve jobs --format json | jq "[.jobs[] | select(.phase == \"$1\")] | length")" -eq "$2" ]
+}
+
+@test "as many guests are built at once as there are CPUs, four at least; the others wait, and can be cancelled" {
+    local places=4 names=() i
+    [ "$(nproc)" -le 4 ] || places=$(nproc)
+    for ((i = 0; i < places + 2; i++)); do
+        null_config "g$i" 'null.create=hang'
+        reeve new "$place/g$i.cfg"
+        reeve start --no-wait "g$i"
+        names+=("g$i")
+    done
+    wait_for 10 with_phase 'waiting for others' 2
+    with_phase building "$places"
+    local waiting
+    waiting=$(reeve jobs --format json | jq -r '[.jobs[] | select(.phase == "waiting for others")][0] | "job:\(.id) \(.domain)"')
+    reeve cancel "${waiting% *}"
+    wait_for 10 with_phase 'waiting for others' 1
+    is_state "${waiting#* }" halted
+    # The next gets the place of one that ends.
+    reeve cancel "$(reeve jobs --format json | jq -r '[.jobs[] | select(.phase == "building")][0] | "job:\(.id)"')"
+    wait_for 10 with_phase 'waiting for others' 0
+    with_phase building "$places"
+}
