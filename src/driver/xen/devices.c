@@ -300,17 +300,13 @@ static void fill_stats(struct session *s, const libxl_dominfo *info, struct doma
 int stats_all(struct driver_handle *h, const char *uuid, const struct op *op,
               struct domain_counters **ret, size_t *ret_count, struct err *e)
 {
-    int count = 0;
-    size_t kept = 0;
+    AUTO_FREE libxl_dominfo *all = NULL;
+    size_t count, kept = 0;
 
-    if (observe_again(h, e) < 0)
+    if (observe_again(h, e) < 0 || host_list(h, &all, &count, e) < 0)
         return -1;
-    session_begin(&h->look);
-    libxl_dominfo *all = libxl_list_domain(h->look.ctx, &count);
-    if (!all)
-        return session_result(&h->look, ERROR_FAIL, "cannot ask for Xen's domains", e);
-    struct domain_counters *counters = x_calloc((size_t)count + 1, sizeof *counters);
-    for (int i = 0; i < count; i++) {
+    struct domain_counters *counters = x_calloc(count + 1, sizeof *counters);
+    for (size_t i = 0; i < count; i++) {
         struct domain_counters *to = &counters[kept];
         /* Of several, those that there is no time for are left out. */
         bool late = op->deadline_ms != 0 && clock_mono_ms() > op->deadline_ms;
@@ -320,7 +316,6 @@ int stats_all(struct driver_handle *h, const char *uuid, const struct op *op,
         fill_stats(&h->look, &all[i], &to->stats);
         kept++;
     }
-    libxl_dominfo_list_free(all, count);
     *ret = counters;
     *ret_count = kept;
     return 0;

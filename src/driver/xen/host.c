@@ -37,15 +37,10 @@ static int check_dom0(struct err *e)
     return 0;
 }
 
-static int check_xenstored(struct err *e)
+static int check_xenstored(struct session *s, struct err *e)
 {
-    unsigned len;
+    AUTO_FREE char *domid = session_read(s, 0, "domid");
 
-    struct xs_handle *xs = session_connect(e);
-    if (!xs)
-        return -1;
-    AUTO_FREE char *domid = xs_read(xs, XBT_NULL, "/local/domain/0/domid", &len);
-    xs_close(xs);
     if (!domid)
         return err_set(e, ERR_DRIVER_UNAVAILABLE,
                        "xenstore does not know domain 0; Xen's services (xen-init-dom0) must have "
@@ -72,7 +67,7 @@ int host_probe(const struct driver_options *options, struct err *e)
     AUTO_SESSION struct session s = SESSION_NONE;
 
     (void)options;
-    if (check_dom0(e) < 0 || check_xenstored(e) < 0 || session_open(&s, e) < 0)
+    if (check_dom0(e) < 0 || session_open(&s, e) < 0 || check_xenstored(&s, e) < 0)
         return -1;
     return check_version(&s, e);
 }
@@ -90,13 +85,15 @@ int host_open(const struct driver_options *options, struct driver_handle **ret, 
     if (h->logs_fd < 0)
         log_error("the logs of device models are not bounded: %s", no_logs.msg);
     h->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (h->changed_fd < 0 || session_open(&h->look, e) < 0) {
-        if (h->changed_fd < 0)
-            err_errno(e, ERR_FAILED, errno, "cannot make an eventfd");
+    if (h->changed_fd < 0)
+        err_errno(e, ERR_FAILED, errno, "cannot make an eventfd");
+    else
+        h->xc = domains_open(e);
+    h->looking = h->xc && session_open(&h->look, e) == 0;
+    if (!h->looking) {
         host_close(h);
         return -1;
     }
-    h->looking = true;
     *ret = h;
     return 0;
 }
@@ -108,6 +105,7 @@ void host_close(struct driver_handle *h)
     if (h->looking)
         session_close(&h->look);
     session_close_idle();
+    domains_close(h->xc);
     free(h->told);
     if (h->changed_fd >= 0)
         close(h->changed_fd);
@@ -122,6 +120,12 @@ void host_changed(struct driver_handle *h)
 }
 
 /* ---- Domains ---- */
+
+int host_list(struct driver_handle *h, libxl_dominfo **ret, size_t *ret_count, struct err *e)
+{
+    *ret_count = h->told_count;
+    return domains_list(h->xc, ret, ret_count, e);
+}
 
 void host_uuid_text(const libxl_uuid *uuid, char text[IDENT_UUID_LEN + 1])
 {

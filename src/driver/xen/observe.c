@@ -277,12 +277,12 @@ int observe_again(struct driver_handle *h, struct err *e)
 /* What was told of the domains in `all`, by id as libxl's list is: of those that were there at the
  * last look it stands until a watch says otherwise. *ret is to have room for all; returns how many
  * are not dying. */
-static size_t keep_told(struct driver_handle *h, const libxl_dominfo *all, int count,
+static size_t keep_told(struct driver_handle *h, const libxl_dominfo *all, size_t count,
                         struct told *ret)
 {
     size_t old = 0, kept = 0;
 
-    for (int i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (all[i].dying)
             continue;
         struct told now = {.id = all[i].domid, .stale = true};
@@ -303,26 +303,22 @@ static size_t keep_told(struct driver_handle *h, const libxl_dominfo *all, int c
 int observe_list(struct driver_handle *h, const struct op *op, struct observation **ret,
                  size_t *ret_count, struct err *e)
 {
+    AUTO_FREE libxl_dominfo *all = NULL;
     struct err unwatched; /* `watch` says it; until then everything is asked for each time */
-    size_t kept = 0;
-    int count = 0;
+    size_t count, kept = 0;
 
     (void)op; /* neither the hypervisor nor xenstored is ever waited for by a domain */
-    if (observe_again(h, e) < 0)
+    if (observe_again(h, e) < 0 || host_list(h, &all, &count, e) < 0)
         return -1;
-    session_begin(&h->look);
-    libxl_dominfo *all = libxl_list_domain(h->look.ctx, &count);
-    if (!all)
-        return session_result(&h->look, ERROR_FAIL, "cannot ask for Xen's domains", e);
     (void)watch_begin(h, &unwatched);
-    struct told *told = x_calloc((size_t)count + 1, sizeof *told);
+    struct told *told = x_calloc(count + 1, sizeof *told);
     size_t told_count = keep_told(h, all, count, told);
     free(h->told);
     h->told = told;
     h->told_count = told_count;
     catch_up(h);
-    struct observation *seen = x_calloc((size_t)count + 1, sizeof *seen);
-    for (int i = 0; i < count; i++) {
+    struct observation *seen = x_calloc(count + 1, sizeof *seen);
+    for (size_t i = 0; i < count; i++) {
         if (all[i].dying)
             continue;
         struct told *t = &h->told[kept];
@@ -331,7 +327,6 @@ int observe_list(struct driver_handle *h, const struct op *op, struct observatio
         t->stale = false;
         fill(&h->look, &all[i], t, &seen[kept++]);
     }
-    libxl_dominfo_list_free(all, count);
     *ret = seen;
     *ret_count = kept;
     return 0;
