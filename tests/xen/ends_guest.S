@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A PVH guest that tells Xen of its end as soon as it runs, for REASON (SHUTDOWN_*): for a soft reset, as the
- * kernel does that kexec leaves, or for a crash. Then it waits for ever. Booted afresh it says so again. */
+ * kernel does that kexec leaves. Then it waits for ever. Booted afresh it says so again. */
 #include "guest.inc"
     pvh_entry
 
