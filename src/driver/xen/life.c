@@ -2,9 +2,13 @@
 #include "driver/xen/life.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -294,6 +298,55 @@ int life_reboot(struct driver_handle *h, const struct domain_ref *ref, const str
     return result;
 }
 
+/* ---- soft reset ---- */
+
+/* The loop device of each disk, NULL where there is none; owned by the caller, with what is in it.
+ */
+static char **loops_of(struct session *s, uint32_t domid, const libxl_domain_config *config)
+{
+    char **loops = x_calloc((size_t)config->num_disks + 1, sizeof *loops);
+    unsigned len;
+
+    for (int i = 0; i < config->num_disks; i++) {
+        libxl_diskinfo info;
+        libxl_diskinfo_init(&info);
+        if (libxl_device_disk_getinfo(s->ctx, domid, &config->disks[i], &info) == 0) {
+            AUTO_FREE char *key = x_asprintf("%s/physical-device-path", info.backend);
+            AUTO_FREE char *path = xs_read(s->xs, XBT_NULL, key, &len);
+            if (path && str_starts(path, "/dev/loop"))
+                loops[i] = TAKE(path);
+        }
+        libxl_diskinfo_dispose(&info);
+    }
+    return loops;
+}
+
+static void let_go_of(const char *loop)
+{
+    AUTO_CLOSE int fd = open(loop, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || ioctl(fd, LOOP_CLR_FD, 0) < 0)
+        log_warn("%s is left over, losetup -d removes it: %s", loop, strerror(errno));
+}
+
+/* libxl gives the disks other loop devices and forgets those of before. */
+static void free_loops(char **before, char **now, int count)
+{
+    for (int i = 0; i < count; i++) {
+        bool used = !before[i];
+        for (int k = 0; k < count && !used; k++)
+            used = now[k] && str_eq(now[k], before[i]);
+        if (!used)
+            let_go_of(before[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        free(before[i]);
+        free(now[i]);
+    }
+    free(before);
+    free(now);
+}
+
 int life_soft_reset(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
                     struct err *e)
 {
@@ -310,8 +363,10 @@ int life_soft_reset(struct driver_handle *h, const struct domain_ref *ref, const
                        "Xen's library starts guests of type hvm alone over in their memory");
     int result = read_record(&s, info.domid, &config, op, e);
     if (result == 0) {
+        char **before = loops_of(&s, info.domid, &config);
         int rc = libxl_domain_soft_reset(s.ctx, &config, info.domid, session_how(&s), NULL);
         result = session_await(&s, rc, op, NULL, "cannot start the guest over", NULL, e);
+        free_loops(before, loops_of(&s, info.domid, &config), config.num_disks);
     }
     libxl_domain_config_dispose(&config);
     if (result == 0)
