@@ -292,7 +292,7 @@ static void fill_stats(struct session *s, const libxl_dominfo *info, struct doma
 {
     *ret = (struct domain_stats){.cpu_ns = info->cpu_time,
                                  .host_memory_kib = info->current_memkb,
-                                 .balloon_kib = info->current_memkb};
+                                 .balloon_kib = observe_memory_kib(s, info)};
     add_disks(s, info->domid, ret);
     add_nics(s, info->domid, ret);
 }

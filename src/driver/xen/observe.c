@@ -111,6 +111,20 @@ unsigned observe_vcpus(struct session *s, const libxl_dominfo *info)
     return count;
 }
 
+/* What it was told to have, when that is so. */
+static uint64_t memory_kib(const libxl_dominfo *info, const struct told *t)
+{
+    return is_near(info->current_memkb, t->memory_kib) ? t->memory_kib : info->current_memkb;
+}
+
+uint64_t observe_memory_kib(struct session *s, const libxl_dominfo *info)
+{
+    struct told t = {.id = info->domid};
+
+    ask(s, &t);
+    return memory_kib(info, &t);
+}
+
 static void fill(struct session *s, const libxl_dominfo *info, const struct told *t,
                  struct observation *o)
 {
@@ -118,8 +132,7 @@ static void fill(struct session *s, const libxl_dominfo *info, const struct told
     str_copy(o->ref.uuid, sizeof o->ref.uuid, t->uuid);
     str_copy(o->ref.name, sizeof o->ref.name, t->name);
     fill_state(info, o);
-    o->memory_kib =
-        is_near(info->current_memkb, t->memory_kib) ? t->memory_kib : info->current_memkb;
+    o->memory_kib = memory_kib(info, t);
     o->max_memory_kib = t->most_kib != 0 ? t->most_kib : info->max_memkb;
     o->vcpus = observe_vcpus(s, info);
     o->max_vcpus = info->vcpu_max_id + 1;

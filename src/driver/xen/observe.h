@@ -22,6 +22,9 @@ bool observe_has_vcpu(struct session *s, const libxl_dominfo *info, unsigned ind
 /* How many it has. */
 unsigned observe_vcpus(struct session *s, const libxl_dominfo *info);
 
+/* What memory it has, without the few pages that the hypervisor counts besides. Asks xenstore. */
+uint64_t observe_memory_kib(struct session *s, const libxl_dominfo *info);
+
 /* What is seen of a domain that host_find has found. */
 void observe_fill(struct session *s, const libxl_dominfo *info, struct observation *ret);
 
