@@ -252,13 +252,15 @@ int job_take_place(struct job *j, struct err *e)
         if (op_wait(&wait, j->engine->places_fd, POLLIN, "waiting for others", e) < 0)
             return -1;
     }
+    atomic_store(&j->has_place, true);
     put_off(j, begun_ms);
     return 0;
 }
 
 void job_leave_place(struct job *j)
 {
-    fs_raise(j->engine->places_fd);
+    if (atomic_exchange(&j->has_place, false))
+        fs_raise(j->engine->places_fd);
 }
 
 /* What nobody asked for is not refused: a guest that has ended has ended. */
@@ -567,6 +569,7 @@ static void preempt_late(void *arg)
     if (!j || j->ended || !j->domain || j->domain->next_job == NULL)
         return;
     atomic_store(&j->abandoned, true);
+    job_leave_place(j); /* others are not to wait for it too */
     j->refs++;
     j->result = err_set(&j->err, ERR_CANCELLED,
                         "%s of %s was abandoned: it did not end in time "

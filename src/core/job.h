@@ -67,6 +67,7 @@ int loading_restore(struct job *j, struct err *e) MUST_CHECK;
  * CPUs, and at least four, since more at once would but wait for each other. The time until there
  * is one is not the verb's: its deadline moves. Sets ERR_CANCELLED. Blocks. */
 int job_take_place(struct job *j, struct err *e) MUST_CHECK;
+/* Also when it has none. */
 void job_leave_place(struct job *j);
 
 /* guest_memory.c. The file of a domain's memory; owned by the caller. */
@@ -166,6 +167,7 @@ struct job {
     bool threaded;         /* its thread was started */
     bool ended;
     atomic_bool abandoned; /* a destroy went past it: its result is ignored; set by the loop */
+    atomic_bool has_place; /* job_take_place */
     struct list waiters;   /* struct waiter of job.c */
     unsigned refs;         /* loop thread's */
     int result;            /* loop thread's, once it has ended: 0 or -1 */

@@ -226,3 +226,20 @@ with_phase()
     wait_for 10 with_phase 'waiting for others' 0
     with_phase building "$places"
 }
+
+@test "a start that is stuck gives its place up when destroy goes past it" {
+    local places=4 i
+    [ "$(nproc)" -le 4 ] || places=$(nproc)
+    for ((i = 0; i < places; i++)); do
+        null_config "g$i" 'null.create=stuck:30000'
+        reeve new "$place/g$i.cfg"
+        reeve start --no-wait "g$i"
+    done
+    wait_for 10 with_phase building "$places"
+    null_config next
+    reeve new "$place/next.cfg"
+    reeve start --no-wait next
+    wait_for 10 with_phase 'waiting for others' 1
+    reeve destroy g0
+    wait_for 10 is_state next running
+}
