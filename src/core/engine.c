@@ -510,17 +510,11 @@ int engine_open(struct engine *g, const struct driver *driver, const struct driv
     list_init(&g->domains);
     list_init(&g->jobs);
     list_init(&g->recent);
-    g->places_fd = make_places(e);
-    if (g->places_fd < 0)
+    if (store_open(g->state_dir, &g->store, &contents, e) < 0)
         return -1;
-    if (store_open(g->state_dir, &g->store, &contents, e) < 0) {
-        close(g->places_fd);
-        return -1;
-    }
     if (driver->open(options, &g->handle, e) < 0) {
         store_contents_finish(&contents);
         store_close(g->store);
-        close(g->places_fd);
         return -1;
     }
     g->last_job_id = contents.last_job_id;
@@ -529,7 +523,8 @@ int engine_open(struct engine *g, const struct driver *driver, const struct driv
         struct domain *d = engine_insert(g, TAKE(contents.domains[i]));
         engine_read_config(g, d);
     }
-    int result = first_look(g, e);
+    g->places_fd = make_places(e);
+    int result = g->places_fd < 0 ? -1 : first_look(g, e);
     if (result == 0) {
         open_consoles(g);
         recover_all(g, &contents);
@@ -561,5 +556,6 @@ void engine_close(struct engine *g)
     json_decref(g->unknown);
     g->driver->close(g->handle);
     store_close(g->store);
-    close(g->places_fd);
+    if (g->places_fd >= 0)
+        close(g->places_fd);
 }

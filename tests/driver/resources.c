@@ -679,8 +679,8 @@ void triggers_reach_the_guest(void **state)
 
     EXPECT_ERR(r->driver->trigger(r->handle, &g->ref, "init", -1, &op, &e), ERR_UNSUPPORTED);
     EXPECT_OK(r->driver->trigger(r->handle, &g->ref, "nmi", -1, &op, &e));
-    ask(g, "",
-        "Dazed and confused"); /* of an NMI without a cause, or one that an absent port names */
+    /* Of an NMI without a cause, and of one that an absent port names. */
+    ask(g, "", "Dazed and confused");
     if (!r->subject->has_machine) {
         EXPECT_ERR(r->driver->trigger(r->handle, &g->ref, "power", -1, &op, &e), ERR_UNSUPPORTED);
         guest_expect_runs(g);

@@ -205,37 +205,44 @@ with_phase()
     [ "$(reeve jobs --format json | jq "[.jobs[] | select(.phase == \"$1\")] | length")" -eq "$2" ]
 }
 
-@test "as many guests are built at once as there are CPUs, four at least; the others wait, and can be cancelled" {
-    local places=4 names=() i
+# start_all WORDS MORE: as many as are built at once, and MORE; places is how many are.
+start_all()
+{
+    local i
+    places=4
     [ "$(nproc)" -le 4 ] || places=$(nproc)
-    for ((i = 0; i < places + 2; i++)); do
-        null_config "g$i" 'null.create=hang'
+    for ((i = 0; i < places + $2; i++)); do
+        null_config "g$i" "$1"
         reeve new "$place/g$i.cfg"
         reeve start --no-wait "g$i"
-        names+=("g$i")
     done
-    wait_for 10 with_phase 'waiting for others' 2
-    with_phase building "$places"
-    local waiting
-    waiting=$(reeve jobs --format json | jq -r '[.jobs[] | select(.phase == "waiting for others")][0] | "job:\(.id) \(.domain)"')
+    wait_for 10 with_phase building "$places"
+    wait_for 10 with_phase 'waiting for others' "$2"
+}
+
+# first_job PHASE: "job:ID DOMAIN" of the first that is in it.
+first_job()
+{
+    reeve jobs --format json | jq -r "[.jobs[] | select(.phase == \"$1\")][0] | \"job:\(.id) \(.domain)\""
+}
+
+@test "as many guests are built at once as there are CPUs, four at least; the others wait, and can be cancelled" {
+    local waiting building
+    start_all 'null.create=hang' 2
+    waiting=$(first_job 'waiting for others')
     reeve cancel "${waiting% *}"
     wait_for 10 with_phase 'waiting for others' 1
     is_state "${waiting#* }" halted
+    with_phase building "$places"
     # The next gets the place of one that ends.
-    reeve cancel "$(reeve jobs --format json | jq -r '[.jobs[] | select(.phase == "building")][0] | "job:\(.id)"')"
+    building=$(first_job building)
+    reeve cancel "${building% *}"
     wait_for 10 with_phase 'waiting for others' 0
     with_phase building "$places"
 }
 
 @test "a start that is stuck gives its place up when destroy goes past it" {
-    local places=4 i
-    [ "$(nproc)" -le 4 ] || places=$(nproc)
-    for ((i = 0; i < places; i++)); do
-        null_config "g$i" 'null.create=stuck:30000'
-        reeve new "$place/g$i.cfg"
-        reeve start --no-wait "g$i"
-    done
-    wait_for 10 with_phase building "$places"
+    start_all 'null.create=stuck:30000' 0
     null_config next
     reeve new "$place/next.cfg"
     reeve start --no-wait next

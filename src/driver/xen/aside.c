@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "driver/xen/handle.h"
+#include "driver/xen/hypervisor.h"
 
 /* libxl's own record of a domain, kept under its uuid. */
 #define RECORD "libxl-json"
@@ -68,7 +68,7 @@ static int change_uuid(uint32_t domid, const char *text, struct err *e)
 
     if (libxl_uuid_from_string(&uuid, text) != 0)
         return err_set(e, ERR_FAILED, "%s is no uuid", text);
-    return handle_change(domid, libxl_uuid_bytearray(&uuid), e);
+    return hypervisor_change_uuid(domid, libxl_uuid_bytearray(&uuid), e);
 }
 
 /* What is found by the uuid: libxl's record, and the old folder, which nobody would remove when no

@@ -288,11 +288,12 @@ static void add_nics(struct session *s, uint32_t domid, struct domain_stats *ret
     libxl_device_nic_list_free(all, count);
 }
 
-static void fill_stats(struct session *s, const libxl_dominfo *info, struct domain_stats *ret)
+static void fill_stats(struct session *s, const libxl_dominfo *info, const struct told *t,
+                       struct domain_stats *ret)
 {
     *ret = (struct domain_stats){.cpu_ns = info->cpu_time,
                                  .host_memory_kib = info->current_memkb,
-                                 .balloon_kib = observe_memory_kib(s, info)};
+                                 .balloon_kib = observe_memory_kib(info, t)};
     add_disks(s, info->domid, ret);
     add_nics(s, info->domid, ret);
 }
@@ -303,17 +304,17 @@ int stats_all(struct driver_handle *h, const char *uuid, const struct op *op,
     AUTO_FREE libxl_dominfo *all = NULL;
     size_t count, kept = 0;
 
-    if (observe_again(h, e) < 0 || host_list(h, &all, &count, e) < 0)
+    if (observe_all(h, &all, &count, e) < 0)
         return -1;
     struct domain_counters *counters = x_calloc(count + 1, sizeof *counters);
     for (size_t i = 0; i < count; i++) {
         struct domain_counters *to = &counters[kept];
         /* Of several, those that there is no time for are left out. */
         bool late = op->deadline_ms != 0 && clock_mono_ms() > op->deadline_ms;
-        host_uuid_text(&all[i].uuid, to->uuid);
-        if (all[i].dying || all[i].shutdown || (uuid ? !str_eq(to->uuid, uuid) : late))
+        str_copy(to->uuid, sizeof to->uuid, h->told[i].uuid);
+        if (all[i].shutdown || (uuid ? !str_eq(to->uuid, uuid) : late))
             continue;
-        fill_stats(&h->look, &all[i], &to->stats);
+        fill_stats(&h->look, &all[i], &h->told[i], &to->stats);
         kept++;
     }
     *ret = counters;
@@ -331,6 +332,7 @@ int stats_read(struct driver_handle *h, const struct domain_ref *ref, const stru
     (void)op;
     if (live_enter(&s, ref, &info, e) < 0)
         return -1;
-    fill_stats(&s, &info, ret);
+    struct told t = observe_told(&s, &info);
+    fill_stats(&s, &info, &t, ret);
     return 0;
 }

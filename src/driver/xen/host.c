@@ -88,7 +88,7 @@ int host_open(const struct driver_options *options, struct driver_handle **ret, 
     if (h->changed_fd < 0)
         err_errno(e, ERR_FAILED, errno, "cannot make an eventfd");
     else
-        h->xc = domains_open(e);
+        h->xc = hypervisor_open(e);
     h->looking = h->xc && session_open(&h->look, e) == 0;
     if (!h->looking) {
         host_close(h);
@@ -105,7 +105,7 @@ void host_close(struct driver_handle *h)
     if (h->looking)
         session_close(&h->look);
     session_close_idle();
-    domains_close(h->xc);
+    hypervisor_close(h->xc);
     free(h->told);
     if (h->changed_fd >= 0)
         close(h->changed_fd);
@@ -120,12 +120,6 @@ void host_changed(struct driver_handle *h)
 }
 
 /* ---- Domains ---- */
-
-int host_list(struct driver_handle *h, libxl_dominfo **ret, size_t *ret_count, struct err *e)
-{
-    *ret_count = h->told_count;
-    return domains_list(h->xc, ret, ret_count, e);
-}
 
 void host_uuid_text(const libxl_uuid *uuid, char text[IDENT_UUID_LEN + 1])
 {

@@ -6,7 +6,7 @@
 #define DRIVER_XEN_HOST_H
 
 #include "core/driver.h"
-#include "driver/xen/domains.h"
+#include "driver/xen/hypervisor.h"
 #include "driver/xen/session.h"
 
 /* What xenstore says of a domain. Its watches tell of a change, so a look asks for what has changed
@@ -25,7 +25,7 @@ struct driver_handle {
     /* The observer thread's: `list` and `watch`. */
     struct session look;
     bool looking;                 /* look is open */
-    struct xc_interface_core *xc; /* owned; domains_list */
+    struct xc_interface_core *xc; /* owned; hypervisor_list */
     struct told *told;            /* owned; of the last look, by id */
     size_t told_count;
     struct xs_handle *watch; /* with the watches set; NULL when xenstored was lost */
@@ -46,10 +46,6 @@ void host_changed(struct driver_handle *h);
  * (libxl_dominfo_dispose); 0: there is none of that uuid, or it is dying, which nothing but time
  * can be waited for in; -1: ERR_FAILED. */
 int host_find(struct session *s, const struct domain_ref *ref, libxl_dominfo *ret,
-              struct err *e) MUST_CHECK;
-
-/* All domains, for the observer thread (domains_list, with what the last look had as *count). */
-int host_list(struct driver_handle *h, libxl_dominfo **ret, size_t *ret_count,
               struct err *e) MUST_CHECK;
 
 /* What most calls begin with: a session and the domain in it, with its id in *ret_domid. Refuses

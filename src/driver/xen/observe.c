@@ -111,18 +111,9 @@ unsigned observe_vcpus(struct session *s, const libxl_dominfo *info)
     return count;
 }
 
-/* What it was told to have, when that is so. */
-static uint64_t memory_kib(const libxl_dominfo *info, const struct told *t)
+uint64_t observe_memory_kib(const libxl_dominfo *info, const struct told *t)
 {
     return is_near(info->current_memkb, t->memory_kib) ? t->memory_kib : info->current_memkb;
-}
-
-uint64_t observe_memory_kib(struct session *s, const libxl_dominfo *info)
-{
-    struct told t = {.id = info->domid};
-
-    ask(s, &t);
-    return memory_kib(info, &t);
 }
 
 static void fill(struct session *s, const libxl_dominfo *info, const struct told *t,
@@ -132,19 +123,26 @@ static void fill(struct session *s, const libxl_dominfo *info, const struct told
     str_copy(o->ref.uuid, sizeof o->ref.uuid, t->uuid);
     str_copy(o->ref.name, sizeof o->ref.name, t->name);
     fill_state(info, o);
-    o->memory_kib = memory_kib(info, t);
+    o->memory_kib = observe_memory_kib(info, t);
     o->max_memory_kib = t->most_kib != 0 ? t->most_kib : info->max_memkb;
     o->vcpus = observe_vcpus(s, info);
     o->max_vcpus = info->vcpu_max_id + 1;
     o->cpu_ns = info->cpu_time;
 }
 
-void observe_fill(struct session *s, const libxl_dominfo *info, struct observation *o)
+struct told observe_told(struct session *s, const libxl_dominfo *info)
 {
     struct told t = {.id = info->domid};
 
     host_uuid_text(&info->uuid, t.uuid);
     ask(s, &t);
+    return t;
+}
+
+void observe_fill(struct session *s, const libxl_dominfo *info, struct observation *o)
+{
+    struct told t = observe_told(s, info);
+
     fill(s, info, &t, o);
 }
 
@@ -287,17 +285,14 @@ int observe_again(struct driver_handle *h, struct err *e)
     return h->looking ? 0 : -1;
 }
 
-/* What was told of the domains in `all`, by id as libxl's list is: of those that were there at the
- * last look it stands until a watch says otherwise. *ret is to have room for all; returns how many
- * are not dying. */
-static size_t keep_told(struct driver_handle *h, const libxl_dominfo *all, size_t count,
-                        struct told *ret)
+/* What was told of the domains in `all`: of those that were there at the last look it stands until
+ * a watch says otherwise. Both are by id. */
+static void keep_told(struct driver_handle *h, const libxl_dominfo *all, size_t count)
 {
-    size_t old = 0, kept = 0;
+    struct told *told = x_calloc(count + 1, sizeof *told);
+    size_t old = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (all[i].dying)
-            continue;
         struct told now = {.id = all[i].domid, .stale = true};
         host_uuid_text(&all[i].uuid, now.uuid);
         while (old < h->told_count && h->told[old].id < now.id)
@@ -306,42 +301,46 @@ static size_t keep_told(struct driver_handle *h, const libxl_dominfo *all, size_
             old < h->told_count && h->told[old].id == now.id ? &h->told[old++] : NULL;
         now.watched = (before && before->watched) || watch_domain(h, now.id);
         bool stands = before && before->watched && str_eq(before->uuid, now.uuid);
-        ret[kept++] = stands ? *before : now;
+        told[i] = stands ? *before : now;
     }
     while (old < h->told_count)
         watch_no_more(h, &h->told[old++]);
-    return kept;
+    free(h->told);
+    h->told = told;
+    h->told_count = count;
+}
+
+int observe_all(struct driver_handle *h, libxl_dominfo **ret, size_t *ret_count, struct err *e)
+{
+    struct err unwatched; /* `watch` says it; until then everything is asked for each time */
+
+    *ret_count = h->told_count;
+    if (observe_again(h, e) < 0 || hypervisor_list(h->xc, ret, ret_count, e) < 0)
+        return -1;
+    (void)watch_begin(h, &unwatched);
+    keep_told(h, *ret, *ret_count);
+    catch_up(h);
+    for (size_t i = 0; i < h->told_count; i++) {
+        struct told *t = &h->told[i];
+        if (t->stale || !t->watched)
+            ask(&h->look, t);
+        t->stale = false;
+    }
+    return 0;
 }
 
 int observe_list(struct driver_handle *h, const struct op *op, struct observation **ret,
                  size_t *ret_count, struct err *e)
 {
     AUTO_FREE libxl_dominfo *all = NULL;
-    struct err unwatched; /* `watch` says it; until then everything is asked for each time */
-    size_t count, kept = 0;
 
     (void)op; /* neither the hypervisor nor xenstored is ever waited for by a domain */
-    if (observe_again(h, e) < 0 || host_list(h, &all, &count, e) < 0)
+    if (observe_all(h, &all, ret_count, e) < 0)
         return -1;
-    (void)watch_begin(h, &unwatched);
-    struct told *told = x_calloc(count + 1, sizeof *told);
-    size_t told_count = keep_told(h, all, count, told);
-    free(h->told);
-    h->told = told;
-    h->told_count = told_count;
-    catch_up(h);
-    struct observation *seen = x_calloc(count + 1, sizeof *seen);
-    for (size_t i = 0; i < count; i++) {
-        if (all[i].dying)
-            continue;
-        struct told *t = &h->told[kept];
-        if (t->stale || !t->watched)
-            ask(&h->look, t);
-        t->stale = false;
-        fill(&h->look, &all[i], t, &seen[kept++]);
-    }
+    struct observation *seen = x_calloc(*ret_count + 1, sizeof *seen);
+    for (size_t i = 0; i < *ret_count; i++)
+        fill(&h->look, &all[i], &h->told[i], &seen[i]);
     *ret = seen;
-    *ret_count = kept;
     return 0;
 }
 

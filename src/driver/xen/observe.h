@@ -13,6 +13,11 @@ int observe_info(struct driver_handle *h, const struct domain_ref *ref, const st
  * (@releaseDomain); a pause or unpause by another tool is told by nobody. */
 int observe_watch(struct driver_handle *h, int wake_fd, struct err *e) MUST_CHECK;
 
+/* All domains, as of hypervisor_list, with h->told[i] what xenstore says of (*ret)[i] now. The
+ * observer thread alone. ERR_FAILED. */
+int observe_all(struct driver_handle *h, libxl_dominfo **ret, size_t *ret_count,
+                struct err *e) MUST_CHECK;
+
 /* Opens the observer's context, or opens it anew when libxl has given up in it. The observer thread
  * alone. */
 int observe_again(struct driver_handle *h, struct err *e) MUST_CHECK;
@@ -22,8 +27,11 @@ bool observe_has_vcpu(struct session *s, const libxl_dominfo *info, unsigned ind
 /* How many it has. */
 unsigned observe_vcpus(struct session *s, const libxl_dominfo *info);
 
-/* What memory it has, without the few pages that the hypervisor counts besides. Asks xenstore. */
-uint64_t observe_memory_kib(struct session *s, const libxl_dominfo *info);
+/* What xenstore says of one, asked now. */
+struct told observe_told(struct session *s, const libxl_dominfo *info);
+/* What memory it has: what it was told to have, but for the few pages that the hypervisor counts
+ * besides. */
+uint64_t observe_memory_kib(const libxl_dominfo *info, const struct told *t);
 
 /* What is seen of a domain that host_find has found. */
 void observe_fill(struct session *s, const libxl_dominfo *info, struct observation *ret);
