@@ -6,6 +6,7 @@
 #define CORE_ENGINE_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -89,6 +90,7 @@ struct engine {
     struct list jobs;        /* struct job.link: running and waiting, oldest first */
     size_t running;          /* job threads, abandoned ones included */
     int places_fd;           /* owned; an eventfd, a semaphore: job_take_place */
+    atomic_uint writing;     /* jobs that have reserved space for an image, or try to */
     struct list recent;      /* struct job.link: the last ended ones, for `wait` */
     size_t recent_count;
     uint64_t submitted; /* batches given to the store by engine_submit, and */

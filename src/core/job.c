@@ -247,7 +247,7 @@ int job_take_place(struct job *j, struct err *e)
 
     while (read(j->engine->places_fd, &one, sizeof one) < 0) {
         if (errno != EAGAIN)
-            return err_errno(e, ERR_FAILED, errno, "cannot wait for other guests to be built");
+            return err_errno(e, ERR_FAILED, errno, "cannot wait for other jobs");
         job_phase(j, "waiting for others");
         if (op_wait(&wait, j->engine->places_fd, POLLIN, "waiting for others", e) < 0)
             return -1;

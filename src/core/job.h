@@ -63,9 +63,9 @@ int saving_suspend(struct job *j, struct err *e) MUST_CHECK;
 int loading_resume(struct job *j, struct err *e) MUST_CHECK;
 int loading_restore(struct job *j, struct err *e) MUST_CHECK;
 
-/* job.c. To be had while a guest is built or resumed: there are as many places as the host has
- * CPUs, and at least four, since more at once would but wait for each other. The time until there
- * is one is not the verb's: its deadline moves. Sets ERR_CANCELLED. Blocks. */
+/* job.c. To be had while a guest is built, suspended or resumed: there are as many places as the
+ * host has CPUs, and at least four, since more at once would but wait for each other. The time
+ * until there is one is not the verb's: its deadline moves. Sets ERR_CANCELLED. Blocks. */
 int job_take_place(struct job *j, struct err *e) MUST_CHECK;
 /* Also when it has none. */
 void job_leave_place(struct job *j);

@@ -21,6 +21,7 @@
 enum {
     UNDO_MS = 30 * 1000,
     SPACE_SLACK = 32 * 1024 * 1024, /* device state and framing, beside the memory */
+    SPACE_LOOK_MS = 250,            /* between two looks for space that others hold */
 };
 
 static int look_at_disks(struct job *j, struct image_disk **ret, size_t *ret_count, struct err *e)
@@ -269,13 +270,40 @@ static int write_back_memory(struct job *j, bool *ret_in_place, struct err *e)
     return guest_memory_write_back(j, fd, e);
 }
 
+static int wait_for_space(struct job *j, struct err *e)
+{
+    struct op step = {.cancel_fd = j->op.cancel_fd};
+
+    job_phase(j, "waiting for space");
+    step = op_narrow(&step, SPACE_LOOK_MS);
+    if (op_wait(&step, -1, 0, "space", e) < 0 && e->code != ERR_TIMED_OUT)
+        return -1;
+    return 0;
+}
+
+/* Others reserve more than they will need, and give the rest back when they end: what does not fit
+ * beside them is refused only once it is alone. (The job has no deadline.) */
 static int open_writer(struct job *j, const char *path, const struct fs_user *user, bool in_place,
                        struct image_writer **ret, struct err *e)
 {
     uint64_t memory = in_place ? 0 : j->obs.memory_kib * 1024;
+    struct engine *g = j->engine;
 
     atomic_store(&j->total_bytes, memory);
-    return image_writer_open(path, user, memory + SPACE_SLACK, ret, e);
+    for (;;) {
+        bool alone = atomic_fetch_add(&g->writing, 1) == 0;
+        if (image_writer_open(path, user, memory + SPACE_SLACK, ret, e) == 0)
+            return 0;
+        alone = atomic_fetch_sub(&g->writing, 1) == 1 && alone;
+        if (e->code != ERR_NO_SPACE || alone || wait_for_space(j, e) < 0)
+            return -1;
+    }
+}
+
+static void close_writer(struct job *j, struct image_writer *w)
+{
+    image_writer_free(w);
+    atomic_fetch_sub(&j->engine->writing, 1);
 }
 
 /* The guest has been saved; its end. When it cannot be ended the image is still whole and the
@@ -339,7 +367,7 @@ static int save_and_let_go(struct job *j, const char *path, const struct fs_user
         result = fault_point("save.intent", e);
     if (result == 0)
         result = write_image(j, w, in_place, &size, e);
-    image_writer_free(w);
+    close_writer(j, w);
     if (result < 0)
         return -1;
     if (j->args.checkpoint)
@@ -389,7 +417,7 @@ int saving_save(struct job *j, struct err *e)
     return 0;
 }
 
-int saving_suspend(struct job *j, struct err *e)
+static int suspend(struct job *j, struct err *e)
 {
     AUTO_FREE char *path = engine_image_path(j->engine, j->r->uuid);
     AUTO_FREE char *dir = NULL;
@@ -404,4 +432,14 @@ int saving_suspend(struct job *j, struct err *e)
         return 0;
     rmdir(dir); /* only when it is empty; an image in it stays */
     return -1;
+}
+
+/* A save does not take turns: its file may be in a place that is slow or hangs. */
+int saving_suspend(struct job *j, struct err *e)
+{
+    if (job_take_place(j, e) < 0)
+        return -1;
+    int result = suspend(j, e);
+    job_leave_place(j);
+    return result;
 }

@@ -19,7 +19,6 @@ TEXT
 
 teardown()
 {
-    [ ! -d "$place/small" ] || ! mountpoint -q "$place/small" || umount "$place/small"
     clear_place
 }
 

@@ -22,7 +22,8 @@ make_place()
     daemon_pid=
 }
 
-# clear_place: ends the daemon and every guest of this place. Shows the daemon's log after a failure.
+# clear_place: ends the daemon, every guest and every mount of this place. Shows the daemon's log after
+# a failure.
 clear_place()
 {
     if [ -z "${BATS_TEST_COMPLETED:-}" ] && [ -e "$place/reeved.log" ]; then
@@ -30,6 +31,7 @@ clear_place()
     fi
     kill9_daemon
     kill9_guests
+    findmnt --raw --noheadings --output TARGET | grep "^${place:?}/" | xargs --no-run-if-empty umount
     rm -rf "$place"
 }
 

@@ -15,7 +15,6 @@ setup()
 
 teardown()
 {
-    [ -z "${place:-}" ] || ! mountpoint -q "$place/state/images" || umount "$place/state/images"
     clear_place
 }
 

@@ -205,12 +205,18 @@ with_phase()
     [ "$(reeve jobs --format json | jq "[.jobs[] | select(.phase == \"$1\")] | length")" -eq "$2" ]
 }
 
-# start_all WORDS MORE: as many as are built at once, and MORE; places is how many are.
+# places: how many guests are built, suspended or resumed at once.
+count_places()
+{
+    places=4
+    [ "$(nproc)" -le 4 ] || places=$(nproc)
+}
+
+# start_all WORDS MORE: as many as are built at once, and MORE.
 start_all()
 {
     local i
-    places=4
-    [ "$(nproc)" -le 4 ] || places=$(nproc)
+    count_places
     for ((i = 0; i < places + $2; i++)); do
         null_config "g$i" "$1"
         reeve new "$place/g$i.cfg"
@@ -249,4 +255,57 @@ first_job()
     wait_for 10 with_phase 'waiting for others' 1
     reeve destroy g0
     wait_for 10 is_state next running
+}
+
+@test "guests are suspended in turns as well; a save waits for nobody" {
+    local i suspending
+    count_places
+    for ((i = 0; i < places + 2; i++)); do
+        null_config "g$i" 'null.save=hang'
+        reeve new "$place/g$i.cfg"
+        reeve start "g$i"
+    done
+    for ((i = 0; i < places + 1; i++)); do
+        reeve suspend --no-wait "g$i"
+    done
+    wait_for 10 with_phase saving "$places"
+    with_phase 'waiting for others' 1
+    reeve save --no-wait "g$i" "$place/g$i.reeve"
+    wait_for 10 with_phase saving $((places + 1))
+    suspending=$(first_job saving)
+    reeve cancel "${suspending% *}"
+    wait_for 10 with_phase 'waiting for others' 0
+    with_phase saving $((places + 1))
+}
+
+@test "a save for which there is no space beside another waits for that one's end, and is refused alone" {
+    [ "$(id -u)" -eq 0 ] || skip "it needs a file system of its own"
+    mkdir "$place/small"
+    mount -t tmpfs -o size=48m tmpfs "$place/small"
+    null_config first 'null.save=hang'
+    null_config second
+    null_config third
+    reeve create "$place/first.cfg"
+    reeve create "$place/second.cfg"
+    reeve create "$place/third.cfg"
+    reeve save --no-wait first "$place/small/first.reeve"
+    wait_for 10 with_phase saving 1
+    reeve save --no-wait second "$place/small/second.reeve"
+    wait_for 10 with_phase 'waiting for space' 1
+    reeve save --no-wait third "$place/small/third.reeve"
+    wait_for 10 with_phase 'waiting for space' 2
+    # One that waits can be cancelled; it runs on.
+    reeve cancel "job:$(field third job.id)"
+    wait_for 10 settled third
+    assert_state third running
+    reeve cancel "job:$(field first job.id)"
+    wait_for 10 settled first
+    assert_state first running
+    wait_for 10 is_state second absent
+    [ "$(ls -A "$place/small")" = second.reeve ]
+    # It is alone now: nobody will give space back.
+    head -c 30M /dev/zero >"$place/small/full"
+    refused 1 save third "$place/small/third.reeve"
+    says 'it needs 33 MiB, and a file there can have'
+    assert_state third running
 }
