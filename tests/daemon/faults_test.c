@@ -162,7 +162,7 @@ static void define(void)
 {
     AUTO_FREE char *keys =
         guest_folder ? x_asprintf("memory=80\\nkernel='%s/vmlinuz'\\nramdisk='%s/initrd.gz'\\n"
-                                  "cmdline='console=ttyS0 quiet'\\nreeve_accel='tcg'\\n"
+                                  "cmdline='console=ttyS0 quiet cryptomgr.notests'\\nreeve_accel='tcg'\\n"
                                   "reeve_memory='%s'\\n",
                                   guest_folder, guest_folder, in_file ? "file" : "ram")
                      : x_asprintf("memory=16\\nkernel='/vmlinuz'\\ncmdline='%s'\\n", words);

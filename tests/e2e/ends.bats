@@ -288,7 +288,7 @@ job_runs()
 }
 
 @test "a guest that reboots in a loop is left to it once, then limited, then left, with the reason" {
-    make_config web1 'cmdline = "console=ttyS0 quiet reeve.do=reboot"' 'reeve_restart_min_run = 120' \
+    make_config web1 'cmdline = "console=ttyS0 quiet cryptomgr.notests reeve.do=reboot"' 'reeve_restart_min_run = 120' \
         'reeve_restart_tries = 2'
     reeve new "$place/web1.cfg"
     reeve start web1
@@ -376,7 +376,7 @@ is_left_over()
     local action size
     for action in destroy restart preserve coredump-restart; do
         make_config "w-$action" "on_watchdog = \"$action\"" 'reeve_watchdog = 1' \
-            'cmdline = "console=ttyS0 quiet"'
+            'cmdline = "console=ttyS0 quiet cryptomgr.notests"'
         run_guest "w-$action" managed
         size=$(console_size "w-$action")
         ask "w-$action" 'watchdog 1000' 'the watchdog runs'

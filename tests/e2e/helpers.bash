@@ -146,7 +146,7 @@ name = "$name"
 memory = 96
 kernel = "$place/vmlinuz"
 ramdisk = "$place/initrd.gz"
-cmdline = "console=ttyS0 quiet"
+cmdline = "console=ttyS0 quiet cryptomgr.notests"
 reeve_accel = "tcg"
 TEXT
     [ $# -eq 0 ] || printf '%s\n' "$@" >>"$place/$name.cfg"

@@ -26,7 +26,7 @@ type = "$type"
 memory = 96
 kernel = "$REEVE_GUEST_DIR/vmlinuz"
 ramdisk = "$REEVE_GUEST_DIR/initrd.gz"
-cmdline = "console=hvc0 quiet"
+cmdline = "console=hvc0 quiet cryptomgr.notests"
 tsc_mode = "native"
 TEXT
     [ $# -eq 0 ] || printf '%s\n' "$@" >>"$place/$name.cfg"

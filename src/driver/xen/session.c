@@ -440,6 +440,9 @@ int session_await(struct session *s, int started, const struct op *op,
     while (!completed(s, &rc)) {
         bool over = ended.code != ERR_NONE;
         struct err again;
+        /* What is waited for is watched for, and once there is a watch, Xen's library has a thread
+         * that reads the answers: two changes of thread for each question from then on. */
+        s->once = true;
         (void)turn(s, over ? NULL : op, beside, &fds, &cap, over ? &again : &ended);
         if (s->disaster)
             return err_set(e, ERR_FAILED, "%s: libxl cannot go on%s%s", what, s->why[0] ? ": " : "",

@@ -167,7 +167,7 @@ vcpus = 1
 maxvcpus = 2
 kernel = "/guest/vmlinuz"
 ramdisk = "/guest/initrd.gz"
-cmdline = "console=hvc0 quiet"
+cmdline = "console=hvc0 quiet cryptomgr.notests"
 disk = ["$place/disk.img,raw,xvda,r"]
 vif = ["mac=00:16:3e:00:00:07,bridge=xenbr0"]
 on_crash = "preserve"
