@@ -21,7 +21,8 @@
 enum {
     UNDO_MS = 30 * 1000,
     SPACE_SLACK = 32 * 1024 * 1024, /* device state and framing, beside the memory */
-    SPACE_LOOK_MS = 250,            /* between two looks for space that others hold */
+    SPACE_WAIT_MS = 10 * 60 * 1000, /* for space that others hold, who may be stuck */
+    SPACE_LOOK_MS = 250,            /* between two looks for it */
 };
 
 static int look_at_disks(struct job *j, struct image_disk **ret, size_t *ret_count, struct err *e)
@@ -272,21 +273,23 @@ static int write_back_memory(struct job *j, bool *ret_in_place, struct err *e)
 
 static int wait_for_space(struct job *j, struct err *e)
 {
-    struct op step = {.cancel_fd = j->op.cancel_fd};
+    struct op step = op_within(SPACE_LOOK_MS);
 
+    step.cancel_fd = j->op.cancel_fd;
     job_phase(j, "waiting for space");
-    step = op_narrow(&step, SPACE_LOOK_MS);
     if (op_wait(&step, -1, 0, "space", e) < 0 && e->code != ERR_TIMED_OUT)
         return -1;
     return 0;
 }
 
 /* Others reserve more than they will need, and give the rest back when they end: what does not fit
- * beside them is refused only once it is alone. (The job has no deadline.) */
+ * beside them is refused only once it is alone, or they take too long. (The job has no deadline.)
+ */
 static int open_writer(struct job *j, const char *path, const struct fs_user *user, bool in_place,
                        struct image_writer **ret, struct err *e)
 {
     uint64_t memory = in_place ? 0 : j->obs.memory_kib * 1024;
+    int64_t until = clock_mono_ms() + SPACE_WAIT_MS;
     struct engine *g = j->engine;
 
     atomic_store(&j->total_bytes, memory);
@@ -295,7 +298,8 @@ static int open_writer(struct job *j, const char *path, const struct fs_user *us
         if (image_writer_open(path, user, memory + SPACE_SLACK, ret, e) == 0)
             return 0;
         alone = atomic_fetch_sub(&g->writing, 1) == 1 && alone;
-        if (e->code != ERR_NO_SPACE || alone || wait_for_space(j, e) < 0)
+        if (e->code != ERR_NO_SPACE || alone || clock_left_ms(until) == 0 ||
+            wait_for_space(j, e) < 0)
             return -1;
     }
 }
