@@ -12,9 +12,9 @@ setup_file()
 {
     begin_file
     truncate -s 8M "$place/disk.img"
-    make_xen_config xl-pv pv "disk = [\"$place/disk.img,raw,xvda,w\"]" \
-        'vif = ["mac=00:16:3e:00:00:07,bridge=xenbr0"]' 'on_crash = "preserve"' 'maxmem = 128' 'vcpus = 1' 'maxvcpus = 2'
-    make_xen_config xl-pvh pvh 'on_reboot = "destroy"' 'cpus = "0"'
+    make_xen_config xl-pv pv 'on_crash = "preserve"' 'maxmem = 128' 'vcpus = 1' 'maxvcpus = 2'
+    make_xen_config xl-pvh pvh "disk = [\"$place/disk.img,raw,xvda,w\"]" \
+        'vif = ["mac=00:16:3e:00:00:07,bridge=xenbr0"]' 'on_reboot = "destroy"' 'cpus = "0"'
     for kind in "${kinds[@]}"; do
         reeve create "$place/xl-$kind.cfg"
     done
@@ -102,11 +102,11 @@ unknown()
 }
 
 @test "the older form, with the config as text, is taken by both" {
-    local name=xl-pvh count size
+    local name=xl-pv count size
     reeve save "$name" "$name.xl" --as xl
     remember "$name"
     reword "$name.xl" "$name.text" "$name.cfg"
-    reeve image info "$name.text" --format json | jq -e '.image.uuid == null and .image.name == "xl-pvh"'
+    reeve image info "$name.text" --format json | jq -e '.image.uuid == null and .image.name == "xl-pv"'
     reeve restore "$name.text"
     assert_goes_on "$name" "$count" "$size"
     reeve save "$name" "$name.xl" --as xl
@@ -137,7 +137,7 @@ reword()
 }
 
 @test "overrides, -p, and a managed domain that is halted" {
-    local name=xl-pvh count size
+    local name=xl-pv count size
     reeve save "$name" "$name.xl" --as xl
     remember "$name"
     reeve restore "$name.xl" -p on_crash=coredump-destroy
@@ -161,7 +161,7 @@ reword()
 }
 
 @test "checkpoint, export and import keep the same guest" {
-    local name=xl-pvh count size
+    local name=xl-pv count size
     remember "$name"
     reeve save -c "$name" "$name.xl" --as xl
     assert_state "$name" running
@@ -202,7 +202,7 @@ stream_of()
 }
 
 @test "a file that is cut, damaged or of another machine is refused in one line, with nothing made" {
-    local name=xl-pvh size domains
+    local name=xl-pv size domains
     reeve save "$name" whole.xl --as xl
     domains=$(domids)
     size=$(stat -c %s whole.xl)
@@ -220,9 +220,9 @@ stream_of()
     says 'other byte order'
     patched 44 '\377\377\377\377'
     refused 1 restore bad.xl
-    sed '0,/"pvh"/s//"pv"/' whole.xl | fix_length >bad.xl
+    sed '0,/"pv"/s//"pvh"/' whole.xl | fix_length >bad.xl
     refused 1 restore bad.xl
-    says 'says pv,'
+    says 'says pvh,'
     [ "$(domids)" = "$domains" ]
     reeve restore whole.xl
     assert_state "$name" running
@@ -236,21 +236,21 @@ patched()
     printf "$2" | dd of=bad.xl bs=1 seek="$1" conv=notrunc status=none
 }
 
-# A config that is one byte shorter.
+# A config that is one byte longer.
 fix_length()
 {
     local len
     len=$(od -An -tu4 -j44 -N4 whole.xl | tr -d ' ')
-    cat >shorter
-    head -c 44 shorter
-    le32 $((len - 1))
-    le32 $((len - 5))
-    tail -c +53 shorter
-    rm shorter
+    cat >longer
+    head -c 44 longer
+    le32 $((len + 1))
+    le32 $((len - 3))
+    tail -c +53 longer
+    rm longer
 }
 
 @test "a save that fails leaves the guest running and no file" {
-    local name=xl-pvh count size
+    local name=xl-pv count size
     mkdir small
     mount -t tmpfs -o size=20m none small
     count=$(guest_count "$name")
