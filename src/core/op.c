@@ -50,6 +50,18 @@ int op_wait(const struct op *op, int fd, short events, const char *phase, struct
     }
 }
 
+int op_nap(const struct op *op, int64_t ms, const char *phase, struct err *e)
+{
+    struct op step = op_narrow(op, ms);
+    struct err ended;
+
+    if (op_wait(&step, -1, 0, phase, &ended) == 0 ||
+        (ended.code == ERR_TIMED_OUT && step.deadline_ms != op->deadline_ms))
+        return 0; /* its own time is over, not the op's */
+    *e = ended;
+    return -1;
+}
+
 int op_check(const struct op *op, struct err *e)
 {
     struct pollfd fd = {.fd = op->cancel_fd, .events = POLLIN};

@@ -26,6 +26,10 @@ struct op op_narrow(const struct op *op, int64_t ms);
  * "PHASE did not happen in time". Blocks. */
 int op_wait(const struct op *op, int fd, short events, const char *phase, struct err *e) MUST_CHECK;
 
+/* Waits ms, to look again, or until the op is over: then -1 with what op_wait sets. At 0 *e is as
+ * it was. Blocks. */
+int op_nap(const struct op *op, int64_t ms, const char *phase, struct err *e) MUST_CHECK;
+
 /* -1 with ERR_CANCELLED when it is cancelled, else 0. Does not block. */
 int op_check(const struct op *op, struct err *e) MUST_CHECK;
 

@@ -271,20 +271,8 @@ static int write_back_memory(struct job *j, bool *ret_in_place, struct err *e)
     return guest_memory_write_back(j, fd, e);
 }
 
-static int wait_for_space(struct job *j, struct err *e)
-{
-    struct op step = op_within(SPACE_LOOK_MS);
-
-    step.cancel_fd = j->op.cancel_fd;
-    job_phase(j, "waiting for space");
-    if (op_wait(&step, -1, 0, "space", e) < 0 && e->code != ERR_TIMED_OUT)
-        return -1;
-    return 0;
-}
-
 /* Others reserve more than they will need, and give the rest back when they end: what does not fit
- * beside them is refused only once it is alone, or they take too long. (The job has no deadline.)
- */
+ * beside them is refused only once it is alone, or they take too long. */
 static int open_writer(struct job *j, const char *path, const struct fs_user *user, bool in_place,
                        struct image_writer **ret, struct err *e)
 {
@@ -298,8 +286,10 @@ static int open_writer(struct job *j, const char *path, const struct fs_user *us
         if (image_writer_open(path, user, memory + SPACE_SLACK, ret, e) == 0)
             return 0;
         alone = atomic_fetch_sub(&g->writing, 1) == 1 && alone;
-        if (e->code != ERR_NO_SPACE || alone || clock_left_ms(until) == 0 ||
-            wait_for_space(j, e) < 0)
+        if (e->code != ERR_NO_SPACE || alone || clock_left_ms(until) == 0)
+            return -1;
+        job_phase(j, "waiting for space");
+        if (op_nap(&j->op, SPACE_LOOK_MS, "space", e) < 0)
             return -1;
     }
 }

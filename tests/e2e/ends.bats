@@ -375,8 +375,7 @@ is_left_over()
 @test "a watchdog that the guest starts and does not feed: on_watchdog says what becomes of it" {
     local action size
     for action in destroy restart preserve coredump-restart; do
-        make_config "w-$action" "on_watchdog = \"$action\"" 'reeve_watchdog = 1' \
-            'cmdline = "console=ttyS0 quiet cryptomgr.notests"'
+        make_config "w-$action" "on_watchdog = \"$action\"" 'reeve_watchdog = 1'
         run_guest "w-$action" managed
         size=$(console_size "w-$action")
         ask "w-$action" 'watchdog 1000' 'the watchdog runs'

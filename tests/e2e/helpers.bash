@@ -138,6 +138,7 @@ make_config()
     local name=$1 file
     shift
     # A kernel of this place's own is how guest_pids knows this place's guests.
+    # cryptomgr.notests: the kernel's tests of its ciphers are a fifth of its boot.
     for file in vmlinuz initrd.gz; do
         [ -e "$place/$file" ] || cp "$REEVE_GUEST_DIR/$file" "$place/$file"
     done

@@ -244,7 +244,7 @@ first_job()
     building=$(first_job building)
     reeve cancel "${building% *}"
     wait_for 10 with_phase 'waiting for others' 0
-    with_phase building "$places"
+    wait_for 10 with_phase building "$places"
 }
 
 @test "a start that is stuck gives its place up when destroy goes past it" {
@@ -269,13 +269,13 @@ first_job()
         reeve suspend --no-wait "g$i"
     done
     wait_for 10 with_phase saving "$places"
-    with_phase 'waiting for others' 1
+    wait_for 10 with_phase 'waiting for others' 1
     reeve save --no-wait "g$i" "$place/g$i.reeve"
     wait_for 10 with_phase saving $((places + 1))
     suspending=$(first_job saving)
     reeve cancel "${suspending% *}"
     wait_for 10 with_phase 'waiting for others' 0
-    with_phase saving $((places + 1))
+    wait_for 10 with_phase saving $((places + 1))
 }
 
 @test "a save for which there is no space beside another waits for that one's end, and is refused alone" {

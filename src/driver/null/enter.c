@@ -70,16 +70,10 @@ int enter_wait(const struct target *t, int64_t ms, const struct op *op, const ch
                struct err *e)
 {
     int64_t now = clock_mono_ms(), left = ms;
-    struct err ended;
 
     if (t->due_ms > 0 && t->due_ms - now < left)
         left = t->due_ms > now ? t->due_ms - now : 0;
-    struct op step = op_narrow(op, left);
-    if (op_wait(&step, -1, 0, phase, &ended) == 0 ||
-        (ended.code == ERR_TIMED_OUT && step.deadline_ms != op->deadline_ms))
-        return 0; /* its own time is over, not the op's */
-    *e = ended;
-    return -1;
+    return op_nap(op, left, phase, e);
 }
 
 void enter_stuck(int64_t ms)

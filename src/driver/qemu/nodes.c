@@ -95,11 +95,8 @@ static int remove_node(struct live *l, const char *lead, const char *name, const
         if (qmp_run(&l->s.qmp, "blockdev-del", json_pack("{s:s}", "node-name", node), op, NULL,
                     &why) == 0)
             return 0;
-        struct op step = op_narrow(&limit, RELEASE_LOOK_MS);
-        if (why.code != ERR_FAILED || !strstr(why.msg, "in use"))
-            break;
-        if (op_wait(&step, -1, 0, "release", &late) < 0 &&
-            (late.code != ERR_TIMED_OUT || step.deadline_ms == limit.deadline_ms))
+        if (why.code != ERR_FAILED || !strstr(why.msg, "in use") ||
+            op_nap(&limit, RELEASE_LOOK_MS, "release", &late) < 0)
             break;
     }
     *e = why;

@@ -118,13 +118,11 @@ static int settle(struct session *s, const struct op *op, char status[QMP_STATUS
     struct op limit = op_narrow(op, QMP_COMMAND_MS);
 
     for (;;) {
-        struct op step = op_narrow(&limit, SETTLE_MS);
         if (qmp_status(&s->qmp, &limit, status, e) < 0)
             return -1;
         if (!str_eq(status, "finish-migrate"))
             return 0;
-        if (op_wait(&step, -1, 0, "the save's end", e) < 0 &&
-            (e->code != ERR_TIMED_OUT || step.deadline_ms == limit.deadline_ms))
+        if (op_nap(&limit, SETTLE_MS, "the save's end", e) < 0)
             return -1;
     }
 }

@@ -23,7 +23,7 @@ static int await_tty(struct session *s, uint32_t domid, char **ret, struct err *
         int rc = libxl_primary_console_get_tty(s->ctx, domid, ret);
         if (rc == 0 && *ret && (*ret)[0])
             return 0;
-        if (session_nap(&op, LOOK_MS, "the console's terminal", e) < 0)
+        if (op_nap(&op, LOOK_MS, "the console's terminal", e) < 0)
             return err_set(e, ERR_FAILED, "xenconsoled has made no terminal for it%s%s",
                            s->why[0] ? ": " : "", s->why);
     }

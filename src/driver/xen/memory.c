@@ -26,7 +26,7 @@ static int await_balloon(struct session *s, uint32_t domid, uint64_t wanted_kib,
         *reached = info.current_memkb;
         if (is_near(info.current_memkb, wanted_kib))
             return 0;
-        if (session_nap(op, LOOK_MS, "balloon", e) == 0)
+        if (op_nap(op, LOOK_MS, "balloon", e) == 0)
             continue;
         if (e->code != ERR_TIMED_OUT)
             return -1;

@@ -30,7 +30,7 @@ static int take_lock(const char *path, const struct op *op, struct room *room, s
     while (fcntl(room->lock_fd, F_OFD_SETLK, &lock) < 0) {
         if (errno != EAGAIN && errno != EACCES && errno != EINTR)
             return err_errno(e, ERR_FAILED, errno, "cannot lock %s", path);
-        if (session_nap(op, LOCK_LOOK_MS, "xl's lock", e) < 0)
+        if (op_nap(op, LOCK_LOOK_MS, "xl's lock", e) < 0)
             return -1;
     }
     return 0;

@@ -244,7 +244,7 @@ int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused
         bool asked = take_back(&s, info.domid);
         struct op settle = op_narrow(op, SETTLE_MS);
         while (asked && !stands_saved(&info)) {
-            if (session_nap(&settle, LOOK_MS, "the guest", e) < 0)
+            if (op_nap(&settle, LOOK_MS, "the guest", e) < 0)
                 break; /* it runs on */
             libxl_dominfo_dispose(&info);
             if (look(&s, ref, &info, e) < 0)

@@ -335,15 +335,6 @@ int session_result(struct session *s, int rc, const char *what, struct err *e)
     return err_set(e, code_of(rc), "%s (libxl's error %d)", what, rc);
 }
 
-int session_nap(const struct op *op, int64_t ms, const char *phase, struct err *e)
-{
-    struct op step = op_narrow(op, ms);
-
-    if (op_wait(&step, -1, 0, phase, e) == 0)
-        return 0;
-    return e->code == ERR_TIMED_OUT && step.deadline_ms != op->deadline_ms ? 0 : -1;
-}
-
 static uint64_t last_token;
 
 const libxl_asyncop_how *session_how(struct session *s)

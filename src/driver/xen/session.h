@@ -91,8 +91,6 @@ int session_await(struct session *s, int started, const struct op *op,
 
 /* For calls without ao_how: forgets what was complained of before. */
 void session_begin(struct session *s);
-/* Waits ms, to look again; -1 once the op is over (ERR_CANCELLED, ERR_TIMED_OUT with phase). */
-int session_nap(const struct op *op, int64_t ms, const char *phase, struct err *e) MUST_CHECK;
 /* 0 when rc is not negative; else -1, with *e made of `what` and libxl's reason. */
 int session_result(struct session *s, int rc, const char *what, struct err *e) MUST_CHECK;
 

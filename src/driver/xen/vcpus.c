@@ -35,7 +35,7 @@ static int await_fewer(struct session *s, uint32_t domid, unsigned vcpus, const 
 
     while ((now = started(s, domid)) > vcpus) {
         *ret_online = now;
-        if (session_nap(op, LOOK_MS, "unplug", e) == 0)
+        if (op_nap(op, LOOK_MS, "unplug", e) == 0)
             continue;
         if (e->code != ERR_TIMED_OUT)
             return -1;
