@@ -20,7 +20,7 @@
 #include "core/policy.h"
 
 /* The first look at the driver may meet guests that do not answer. */
-enum { FIRST_LOOK_MS = 1000 };
+enum { FIRST_LOOK_MS = 1000, SILENT_MS = 10 * 1000, AGAIN_MS = 50 };
 
 char *engine_console_path(const struct engine *g, const char *name)
 {
@@ -474,6 +474,31 @@ static int first_look(struct engine *g, struct err *e)
     return 0;
 }
 
+static bool cut_and_silent(struct engine *g, const struct store_contents *contents)
+{
+    for (size_t i = 0; i < contents->unfinished_count; i++) {
+        const struct domain *d = engine_by_uuid(g, contents->unfinished[i]->uuid);
+        if (d && d->seen && d->obs.state == OBS_UNKNOWN)
+            return true;
+    }
+    return false;
+}
+
+/* What becomes of a job that was cut depends on what its guest does: a silent one may be about to
+ * end, or be slow, and gets a while to show which. */
+static int look_at_start(struct engine *g, const struct store_contents *contents, struct err *e)
+{
+    struct op op = op_within(SILENT_MS);
+    struct err over;
+    int result;
+
+    do
+        result = first_look(g, e);
+    while (result == 0 && cut_and_silent(g, contents) &&
+           op_nap(&op, AGAIN_MS, "an answer", &over) == 0);
+    return result;
+}
+
 static void open_consoles(struct engine *g)
 {
     LIST_EACH (&g->domains, d, struct domain, link) {
@@ -524,7 +549,7 @@ int engine_open(struct engine *g, const struct driver *driver, const struct driv
         engine_read_config(g, d);
     }
     g->places_fd = make_places(e);
-    int result = g->places_fd < 0 ? -1 : first_look(g, e);
+    int result = g->places_fd < 0 ? -1 : look_at_start(g, &contents, e);
     if (result == 0) {
         open_consoles(g);
         recover_all(g, &contents);

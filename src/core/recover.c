@@ -56,7 +56,7 @@ void recover_removed(struct cut *c)
         c->d->forming = true; /* finish() takes it out of table and store */
 }
 
-void recover_let_run(struct cut *c)
+bool recover_let_run(struct cut *c)
 {
     struct op op = op_within(STEP_MS);
     struct domain *d = c->d;
@@ -65,10 +65,11 @@ void recover_let_run(struct cut *c)
     if (c->g->driver->unpause(c->g->handle, &d->obs.ref, &op, &e) < 0) {
         log_error("%s: its %s was cut and it could not run on: %s", d->r->name, c->job->verb,
                   e.msg);
-        return;
+        return false;
     }
     d->obs.state = OBS_RUNNING;
     d->obs.reason = REASON_NONE;
+    return true;
 }
 
 /* One that a user had paused and host-stop let run for its suspend: it stands again. */

@@ -28,8 +28,8 @@ bool recover_alive(const struct cut *c);
 void recover_now(struct cut *c, enum state wanted, enum reason reason);
 /* Destroys what the driver has of it, half-made or whole. */
 void recover_end_guest(struct cut *c);
-/* Lets its vCPUs run. */
-void recover_let_run(struct cut *c);
+/* Lets its vCPUs run. Returns whether they do. */
+bool recover_let_run(struct cut *c);
 /* Its guest has ended: a transient domain is gone with it. */
 void recover_removed(struct cut *c);
 
@@ -44,7 +44,8 @@ void recover_images_saving(struct cut *c);
 void recover_images_checkpointing(struct cut *c);
 /* The store has the image, or the record is gone to a file: the guest is let go. */
 void recover_images_letting_go(struct cut *c);
-/* Loaded and claimed, the guest runs; else the image is as it was, or found spent. */
+/* Loaded and claimed, the guest runs; else the image is as it was, or found spent; and it stays,
+ * spent, beside a guest that does not say whether it runs. */
 void recover_images_resuming(struct cut *c);
 /* The store says that it runs; only the spent image may be left. */
 void recover_images_resumed(struct cut *c);

@@ -217,8 +217,14 @@ void recover_images_resuming(struct cut *c)
         recover_end_guest(c);
         return;
     }
-    if (!paused && c->d->obs.state == OBS_PAUSED)
-        recover_let_run(c);
+    bool stands = c->d->obs.state == OBS_PAUSED && !paused;
+    if (c->d->obs.state == OBS_UNKNOWN || (stands && !recover_let_run(c))) {
+        /* Nobody tells whether a vCPU has run. `wanted` stays: its end is followed by no boot. */
+        r->broken = r->reason = REASON_IMAGE_SPENT;
+        free(TAKE(r->reason_text));
+        c->note = x_strdup("its guest does not answer, so its image is kept, spent");
+        return;
+    }
     free(r->image.path);
     r->image = (struct image_record){0};
     r->broken = REASON_NONE;

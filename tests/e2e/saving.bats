@@ -228,6 +228,30 @@ restart_daemon()
     assert_goes_on web1 "$before" "$size"
 }
 
+@test "a guest that does not answer between claim and run: its image is kept, spent; dead it is broken" {
+    run_guest web1 managed
+    local before size pid
+    reeve suspend web1
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    stop_daemon
+    REEVE_FAULT=resume.claimed=kill start_daemon qemu
+    reeve resume web1 && return 1
+    kill9_daemon
+    pid=$(guest_pids)
+    kill -STOP "$pid"
+    start_daemon qemu
+    assert_state web1 paused
+    [ "$(field web1 reason)" = image-spent ]
+    kill -KILL "$pid"
+    wait_for 30 is_state web1 broken
+    wait_for 30 settled web1
+    refused 4 start web1
+    reeve resume --force web1
+    assert_goes_on web1 "$before" "$size"
+    [ -z "$(find "$place/state/images" -type f)" ]
+}
+
 # clock_off NAME COMMAND: by how many seconds the guest's clock that COMMAND tells is behind ours.
 clock_off()
 {
