@@ -11,6 +11,11 @@
 #include "base/attr.h"
 #include "base/err.h"
 
+/* A pipe (close-on-exec; ends[0] to read, both owned by the caller) for much that goes through it,
+ * as wide as the kernel lets it be: 8 MiB for root, 1 MiB for others, less where that is refused
+ * (pipe(7), "Pipe capacity"). Sets ERR_FAILED. */
+int fs_wide_pipe(int ends[2], struct err *e) MUST_CHECK;
+
 /* Writes all of buf. Sets ERR_FAILED or ERR_NO_SPACE; what is already written stays. `what`
  * names the file in the message. */
 int fs_write_all(int fd, const void *buf, size_t len, const char *what, struct err *e) MUST_CHECK;

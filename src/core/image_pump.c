@@ -6,9 +6,10 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 
-enum { DRAIN_MS = 30 * 1000, PIPE_BYTES = 1024 * 1024 };
+enum { DRAIN_MS = 30 * 1000 };
 
 /* The driver goes on writing until it has heard of the cancel: it must not meet a closed pipe. */
 static void drain(int fd)
@@ -49,10 +50,8 @@ int image_pump_start(struct image_pump *pump, int *ret_fd, struct err *e)
     int fds[2];
     bool saving = pump->writer != NULL;
 
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return err_errno(e, ERR_FAILED, errno, "cannot make a pipe");
-    /* A larger pipe is fewer switches; the kernel's default does as well. */
-    fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES);
+    if (fs_wide_pipe(fds, e) < 0)
+        return -1;
     pump->fd = saving ? fds[0] : fds[1];
     *ret_fd = saving ? fds[1] : fds[0];
     int failed = pthread_create(&pump->thread, NULL, pump_main, pump);

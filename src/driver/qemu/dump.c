@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "driver/qemu/live.h"
 
-enum { BLOCK = 64 * 1024, PIPE_SIZE = 1024 * 1024, END_MS = 30 * 1000 };
+enum { BLOCK = 64 * 1024, END_MS = 30 * 1000 };
 
 static int begin(struct live *l, int write_end, const struct op *op, struct err *e)
 {
@@ -100,11 +100,10 @@ int dump_core(struct driver_handle *h, const struct domain_ref *ref, int fd, con
 
     if (live_open(&l, h, ref, true, op, e) < 0)
         return -1;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return err_errno(e, ERR_FAILED, errno, "cannot make a pipe");
+    if (fs_wide_pipe(ends, e) < 0)
+        return -1;
     from = ends[0];
     to = ends[1];
-    fcntl(from, F_SETPIPE_SZ, PIPE_SIZE); /* more where it may be */
     if (fcntl(from, F_SETFL, O_NONBLOCK) < 0)
         return err_errno(e, ERR_FAILED, errno, "cannot make a pipe");
     if (begin(&l, to, op, e) < 0)

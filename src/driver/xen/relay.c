@@ -10,7 +10,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
-enum { PIPE_BYTES = 1024 * 1024 };
+enum { MOVE_BYTES = 1024 * 1024 };
 
 /* Of libxl's stream (its migration stream specification): eight bytes of magic, a version, options;
  * then a record of eight bytes (type, length: 1, 0) by which its helper gets the stream. */
@@ -24,9 +24,8 @@ static int open_pipe(struct relay *r, uint64_t total_bytes, const struct op *op,
     int fds[2];
 
     *r = (struct relay){.fd = -1, .in = -1, .out = -1, .op = op, .total_bytes = total_bytes};
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return err_errno(e, ERR_FAILED, errno, "cannot make a pipe");
-    fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES); /* a small one does as well */
+    if (fs_wide_pipe(fds, e) < 0)
+        return -1;
     r->fd = fds[*ours == 0 ? 1 : 0];
     *ours = fds[*ours];
     return 0;
@@ -117,7 +116,7 @@ static int move(struct relay *r, struct err *e)
         throw_away(r);
         return 0;
     }
-    ssize_t n = splice(r->in, NULL, r->out, NULL, PIPE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    ssize_t n = splice(r->in, NULL, r->out, NULL, MOVE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n > 0) {
         r->done_bytes += (uint64_t)n;
         op_progress(r->op, r->done_bytes < r->total_bytes ? r->done_bytes : r->total_bytes,
