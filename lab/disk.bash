@@ -3,6 +3,9 @@
 # initrd, its root (disk.img) and the small guest (guest/). Sourced by lab/xen, which has say and die.
 # shellcheck shell=bash disable=SC2154 # lab_dir and repository are lab/xen's
 
+# shellcheck source=guest/kernel.bash
+source "$repository/guest/kernel.bash"
+
 # dom0's packages: Xen and its device model; the two that --init names; what reeve is linked with; what
 # tests and people use.
 dom0_packages=(xen-utils-4.17 xen-hypervisor-4.17-amd64 xenstore-utils linux-image-amd64 qemu-system-xen
@@ -108,18 +111,6 @@ fetch_root()
         --format=tar "${filters[@]}" --include="$packages" bookworm "$work/root.tar"
 }
 
-# unpack_kernel BZIMAGE FILE: the payload's place is in the header (Documentation/x86/boot.rst). Xen
-# would take long to unpack it under emulation.
-unpack_kernel()
-{
-    local sectors offset length
-    sectors=$(od -An -tu1 -j $((0x1f1)) -N 1 "$1")
-    offset=$(od -An -tu4 -j $((0x248)) -N 4 "$1")
-    length=$(od -An -tu4 -j $((0x24c)) -N 4 "$1")
-    dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip=$(((sectors + 1) * 512 + offset)) \
-        count="$length" status=none | xz -dc --single-stream >"$2"
-}
-
 # load_order MODULES.DEP: the paths of $initrd_modules and of what they need, each after its own.
 load_order()
 {
@@ -173,7 +164,8 @@ make_disk()
     step "making dom0's disk" "${as_root[@]}" bash -c 'make_root "$@"' make_root "$work" "$disk_mib"
     gunzip -c "$work"/root/boot/xen-4.17-amd64.gz >"$work/xen" ||
         die "Debian's hypervisor is not where it was"
-    unpack_kernel "$(echo "$work"/root/boot/vmlinuz-*)" "$work/vmlinux" ||
+    # Xen would take long to unpack it under emulation.
+    unpack_kernel "$(echo "$work"/root/boot/vmlinuz-*)" xz -dc >"$work/vmlinux" ||
         die "cannot unpack dom0's kernel: not compressed with xz?"
     make_initrd
 }
@@ -181,7 +173,7 @@ make_disk()
 # What the disk depends on: if it changes, the disk is made anew.
 disk_inputs()
 {
-    cat "$repository"/lab/{disk.bash,dom0/initrd-init} | sha256sum
+    cat "$repository"/{lab/disk.bash,lab/dom0/initrd-init,guest/kernel.bash} | sha256sum
 }
 
 disk_fresh()
@@ -221,7 +213,7 @@ build_lab()
     exec 9>"$lab_dir/.lock"
     flock -w "$disk_build_seconds" 9 || die "another build of $lab_dir has not ended"
     rm -rf "$lab_dir"/.work.*
-    "$repository/guest/build" "$lab_dir/guest" >&2 || die "the small guest cannot be made"
+    "$repository/guest/build" --unpacked "$lab_dir/guest" >&2 || die "the small guest cannot be made"
     disk_fresh || build_disk
     exec 9>&-
 }

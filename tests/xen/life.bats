@@ -12,7 +12,8 @@ setup_file()
     begin_file
     truncate -s 8M "$place/disk.img"
     for kind in "${kinds[@]}"; do
-        make_xen_config "life-$kind" "$kind" 'maxmem = 128' 'maxvcpus = 2' 'on_crash = "preserve"'
+        make_xen_config "life-$kind" "$kind" 'maxmem = 128' 'maxvcpus = 2' 'on_crash = "preserve"' \
+            "kernel = \"$REEVE_GUEST_DIR/vmlinuz\""
     done
 }
 
