@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "core/store.h"
@@ -546,6 +547,27 @@ static void begin_unwaited(const char *call, const char *args)
     assert_non_null(json_object_get(answer, "return"));
 }
 
+static bool said(const char *words)
+{
+    AUTO_FREE char *log = NULL;
+    size_t len;
+    struct err e;
+
+    assert_int_equal(fs_read_file(bench.log, MIB, &log, &len, &e), 0);
+    return strstr(log, words) != NULL;
+}
+
+/* Until the driver is in the call ("NAME: CALL"), which the job's phase tells before: till then it
+ * hears of a cancel. */
+static void await_stuck(const char *call)
+{
+    AUTO_FREE char *words = x_asprintf("%s is stuck", call);
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+
+    while (!said(words))
+        bench_pause(deadline, words);
+}
+
 static void test_destroy_preempts(void **state)
 {
     (void)state;
@@ -583,6 +605,8 @@ static void test_destroy_abandons(void **state)
     begin_unwaited(
         "create", "{\"config\":\"name='web2'\\nkernel='/k'\\ncmdline='null.create=stuck:9000'\\n\","
                   "\"directory\":\"/\",\"wait\":false}");
+    await_stuck("web1: pause");
+    await_stuck("web2: create");
     int64_t begun = bench_now_ms();
     int other = conn_request(&c, "destroy", "{\"domain\":\"web2\"}");
     int first = conn_request(&c, "destroy", "{\"domain\":\"web1\"}");
@@ -991,17 +1015,7 @@ static void test_stop_with_stuck_job(void **state)
     bench_define(&bench, "new", "web1", "null.save=stuck:60000");
     bench_do(&bench, "start", "%s", "{\"domain\":\"web1\"}");
     begin_unwaited("suspend", "{\"domain\":\"web1\",\"wait\":false}");
-    /* Its phase is told before the driver is called; the guest's file says that it is in the save.
-     */
-    AUTO_JSON json_t *domain = bench_show(&bench, "web1");
-    AUTO_FREE char *path = x_asprintf("%s/null/%s", bench.run, json_get_string(domain, "uuid", ""));
-    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
-    for (;;) {
-        AUTO_JSON json_t *guest = json_load_file(path, 0, NULL);
-        if (str_eq(json_get_string(guest, "reason", ""), "being-saved"))
-            break;
-        bench_pause(deadline, "the save");
-    }
+    await_stuck("web1: save");
     int64_t took = bench_stop(&bench, 12 * 1000);
     assert_true(took >= 9000);
     bench_start(&bench, NULL);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 
 /* From which states each call acts, a letter each as in state_letters; from others it is refused.
@@ -116,6 +117,8 @@ int enter_misbehave(struct driver_handle *h, const struct target *t, enum plan_c
             r = enter_wait(t, PLAN_WAIT_MAX_MS, op, plan_call_name(call), e);
             break;
         case ACT_STUCK:
+            log_info("null driver: %s: %s is stuck for %lld ms", t->name, plan_call_name(call),
+                     (long long)f->ms);
             enter_stuck(f->ms);
             break;
         case ACT_DIE:
