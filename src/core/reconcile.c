@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/foreign.h"
+#include "core/image.h"
 #include "core/job.h"
 #include "core/last_words.h"
 #include "core/policy.h"
@@ -273,6 +274,43 @@ static bool outlived(const struct engine *g, const struct domain *d)
     return stands && d->r->wanted == ST_HALTED && (half_built || saved);
 }
 
+static bool answers_again(const struct domain *d)
+{
+    bool lives = d->seen && (d->obs.state == OBS_RUNNING || d->obs.state == OBS_PAUSED);
+
+    return lives && d->r->broken == REASON_IMAGE_SPENT && d->r->image.path;
+}
+
+static void clear_spent(void *arg)
+{
+    AUTO_FREE char *spent = arg;
+    struct err e;
+
+    if (image_clear(spent, &e) < 0)
+        log_warn("%s; the next start of reeved removes it", e.msg);
+}
+
+/* Its resume was cut and it did not answer then, so that its image was kept (recover_images.c). It
+ * lives, and that uses the image up, as after any resume. */
+static void note_answer(struct engine *g, struct domain *d)
+{
+    struct record *r = d->r;
+    bool paused = d->obs.state == OBS_PAUSED;
+    struct store_batch *b = store_batch_new();
+    char *spent = x_asprintf("%s.spent", r->image.path);
+
+    free(r->image.path);
+    r->image = (struct image_record){0};
+    r->broken = REASON_NONE;
+    r->wanted = paused ? ST_PAUSED : ST_RUNNING;
+    str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
+    set_reason(d, engine_state(g, d), paused ? REASON_PAUSED_BY_USER : REASON_RESUMED, NULL);
+    store_put_domain(b, r);
+    engine_submit_then(g, b, engine_event_new(d, NULL, NULL, "resumed", "its guest answers again"),
+                       clear_spent, spent);
+    g->host.changed(g->host.arg, d, NULL, NULL);
+}
+
 static void note_state(struct engine *g, struct domain *d, enum state state)
 {
     bool io_error = d->seen && d->obs.reason == REASON_IO_ERROR;
@@ -293,6 +331,8 @@ void reconcile(struct engine *g, struct domain *d)
         foreign_follow(g, d);
         return;
     }
+    if (answers_again(d))
+        note_answer(g, d);
     if (!d->seen)
         d->end_failed = false;
     else if (d->obs.own_reboots > d->r->own_reboots)

@@ -45,7 +45,7 @@ void recover_images_checkpointing(struct cut *c);
 /* The store has the image, or the record is gone to a file: the guest is let go. */
 void recover_images_letting_go(struct cut *c);
 /* Loaded and claimed, the guest runs; else the image is as it was, or found spent; and it stays,
- * spent, beside a guest that does not say whether it runs. */
+ * spent, beside a guest that does not say whether it runs, until it does (reconcile.c). */
 void recover_images_resuming(struct cut *c);
 /* The store says that it runs; only the spent image may be left. */
 void recover_images_resumed(struct cut *c);

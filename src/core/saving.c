@@ -348,6 +348,11 @@ static int save_and_let_go(struct job *j, const char *path, const struct fs_user
     uint64_t size = 0;
     bool in_place = false;
 
+    if (j->r->broken == REASON_IMAGE_SPENT)
+        return err_set(e, ERR_WRONG_STATE,
+                       "cannot %s %s: its guest has not answered since its resume was cut, and its "
+                       "image is kept until it does",
+                       j->rec.verb, j->r->name);
     if (steps_conf(j, record_live_config(j->r), e) < 0 ||
         (note == note_image && write_back_memory(j, &in_place, e) < 0) ||
         open_writer(j, path, user, in_place, &w, e) < 0)

@@ -252,6 +252,43 @@ restart_daemon()
     [ -z "$(find "$place/state/images" -type f)" ]
 }
 
+@test "a guest that answers only later, after a cut resume: its image is used up then" {
+    run_guest web1 managed
+    local before size pid
+    reeve suspend web1
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    stop_daemon
+    REEVE_FAULT=resume.claimed=kill start_daemon qemu
+    reeve resume web1 && return 1
+    kill9_daemon
+    pid=$(guest_pids)
+    kill -STOP "$pid"
+    start_daemon qemu
+    [ "$(field web1 reason)" = image-spent ]
+    refused 4 suspend web1
+    says 'not answered'
+    kill -CONT "$pid"
+    wait_for 10 answered web1
+    assert_state web1 paused
+    wait_for 10 no_images
+    reeve unpause web1
+    assert_goes_on web1 "$before" "$size"
+    reeve suspend web1
+    reeve resume web1
+    assert_state web1 running
+}
+
+answered()
+{
+    [ "$(field "$1" reason)" != image-spent ]
+}
+
+no_images()
+{
+    [ -z "$(find "$place/state/images" -type f)" ]
+}
+
 # clock_off NAME COMMAND: by how many seconds the guest's clock that COMMAND tells is behind ours.
 clock_off()
 {
