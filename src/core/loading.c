@@ -230,9 +230,7 @@ static int resume_from(struct job *j, struct image_reader *reader, const char *p
     /* It runs: whatever fails from here on, the record must say so. */
     j->no_return = true;
     j->changed = true;
-    free(j->r->image.path);
-    j->r->image = (struct image_record){0};
-    j->r->broken = REASON_NONE;
+    record_forget_image(j->r);
     steps_now_live(j, j->args.paused ? REASON_PAUSED_BY_USER : REASON_RESUMED);
     j->r->id = j->obs.ref.id;
     if (fault_point("resume.running", e) < 0 || job_commit(j, "resumed", path, e) < 0 ||

@@ -299,9 +299,7 @@ static void note_answer(struct engine *g, struct domain *d)
     struct store_batch *b = store_batch_new();
     char *spent = x_asprintf("%s.spent", r->image.path);
 
-    free(r->image.path);
-    r->image = (struct image_record){0};
-    r->broken = REASON_NONE;
+    record_forget_image(r);
     r->wanted = paused ? ST_PAUSED : ST_RUNNING;
     str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
     set_reason(d, engine_state(g, d), paused ? REASON_PAUSED_BY_USER : REASON_RESUMED, NULL);

@@ -75,6 +75,13 @@ void record_forget_live(struct record *r)
     free(TAKE(r->live_macs));
 }
 
+void record_forget_image(struct record *r)
+{
+    free(r->image.path);
+    r->image = (struct image_record){0};
+    r->broken = REASON_NONE;
+}
+
 void record_set_live(struct record *r, const char *config, const char *directory, const char *macs)
 {
     char *live[] = {x_strdup(config), x_strdup(directory), x_strdup(macs)};

@@ -74,6 +74,8 @@ const char *record_live_macs(const struct record *r);
 void record_keep_live(struct record *r);
 /* It is of no use any more: there is no guest, or it has what stands in the config. */
 void record_forget_live(struct record *r);
+/* It has no image any more, be that spent or gone; the file is the caller's. */
+void record_forget_image(struct record *r);
 /* What a guest was built from; forgotten when that is what stands in the config. */
 void record_set_live(struct record *r, const char *config, const char *directory, const char *macs);
 

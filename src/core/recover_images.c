@@ -219,15 +219,15 @@ void recover_images_resuming(struct cut *c)
     }
     bool stands = c->d->obs.state == OBS_PAUSED && !paused;
     if (c->d->obs.state == OBS_UNKNOWN || (stands && !recover_let_run(c))) {
-        /* Nobody tells whether a vCPU has run. `wanted` stays: its end is followed by no boot. */
+        /* Nobody tells whether a vCPU has run, nor whether what was seen still stands. `wanted`
+         * stays: its end is followed by no boot. */
+        c->d->obs.state = OBS_UNKNOWN;
         r->broken = r->reason = REASON_IMAGE_SPENT;
         free(TAKE(r->reason_text));
         c->note = x_strdup("its guest does not answer, so its image is kept, spent");
         return;
     }
-    free(r->image.path);
-    r->image = (struct image_record){0};
-    r->broken = REASON_NONE;
+    record_forget_image(r);
     recover_now(c, paused ? ST_PAUSED : ST_RUNNING, REASON_RESUMED);
     str_copy(r->boot_id, sizeof r->boot_id, clock_boot_id());
     unlink_logged(spent);

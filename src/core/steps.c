@@ -408,8 +408,7 @@ static int drop_image(struct job *j, struct err *e)
 
     if (!path)
         return 0;
-    j->r->image = (struct image_record){0};
-    j->r->broken = REASON_NONE;
+    record_forget_image(j->r);
     /* The store first: an image without a record is a leftover, a record without its image is a
      * broken domain. */
     if (job_commit(j, broken ? "setting-aside" : "discarding", path, e) < 0)

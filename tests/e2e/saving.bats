@@ -3,7 +3,7 @@
 # save, restore, suspend, resume, discard on a real guest: its counter and a sum over random bytes in its
 # RAM show that it is the same guest that goes on.
 
-# shellcheck disable=SC2154 # make_place sets place
+# shellcheck disable=SC2154,SC2030,SC2031 # make_place sets place; each test is a shell of its own
 
 load helpers
 
@@ -26,6 +26,30 @@ restart_daemon()
     start_daemon qemu
 }
 
+# cut_resume: web1 is loaded from its image, which is claimed, and has not run; no daemon. Sets before and
+# size, as assert_goes_on takes them.
+cut_resume()
+{
+    run_guest web1 managed
+    reeve suspend web1
+    before=$(guest_count web1)
+    size=$(console_size web1)
+    stop_daemon
+    REEVE_FAULT=resume.claimed=kill start_daemon qemu
+    reeve resume web1 && return 1
+    kill9_daemon
+}
+
+answered()
+{
+    [ "$(field "$1" reason)" != image-spent ]
+}
+
+no_images()
+{
+    [ -z "$(find "$place/state/images" -type f)" ]
+}
+
 @test "suspend and resume go on from the same value, with the same bytes in RAM" {
     run_guest web1 managed
     ask web1 'fill 8' 'sum [0-9a-f]\{32\}'
@@ -45,7 +69,7 @@ restart_daemon()
     not_said web1 "$size" 'up (boot)'
     ask web1 sum "sum $sum"
     # The image is used once: nothing of it is left.
-    [ -z "$(find "$place/state/images" -type f)" ]
+    no_images
 }
 
 @test "suspend, SIGKILL of reeved, resume; then all again" {
@@ -89,7 +113,7 @@ restart_daemon()
     size=$(console_size web1)
     reeve discard web1
     assert_state web1 halted
-    [ -z "$(find "$place/state/images" -type f)" ]
+    no_images
     refused 4 resume web1
     reeve start web1
     wait_boot web1 "$size"
@@ -165,7 +189,7 @@ restart_daemon()
     wait_for 30 is_state web1 running
     wait_count_above web1 "$before"
     not_said web1 1000000 'up (boot)'
-    [ -z "$(find "$place/state/images" -type f)" ]
+    no_images
     reeve suspend web1
     reeve resume web1
     assert_state web1 running
@@ -188,32 +212,18 @@ restart_daemon()
 }
 
 @test "reeved killed between claim and run: the next one lets the loaded guest go on" {
-    run_guest web1 managed
     local before size
-    reeve suspend web1
-    before=$(guest_count web1)
-    size=$(console_size web1)
-    stop_daemon
-    REEVE_FAULT=resume.claimed=kill start_daemon qemu
-    reeve resume web1 && return 1
-    kill9_daemon
+    cut_resume
     start_daemon qemu
     wait_for 30 settled web1
     assert_state web1 running
     assert_goes_on web1 "$before" "$size"
-    [ -z "$(find "$place/state/images" -type f)" ]
+    no_images
 }
 
 @test "power cut between claim and run: broken, not resumed unattended; resume --force is a way out" {
-    run_guest web1 managed
     local before size
-    reeve suspend web1
-    before=$(guest_count web1)
-    size=$(console_size web1)
-    stop_daemon
-    REEVE_FAULT=resume.claimed=kill start_daemon qemu
-    reeve resume web1 && return 1
-    kill9_daemon
+    cut_resume
     kill9_guests
     start_daemon qemu
     wait_for 30 settled web1
@@ -229,15 +239,8 @@ restart_daemon()
 }
 
 @test "a guest that does not answer between claim and run: its image is kept, spent; dead it is broken" {
-    run_guest web1 managed
     local before size pid
-    reeve suspend web1
-    before=$(guest_count web1)
-    size=$(console_size web1)
-    stop_daemon
-    REEVE_FAULT=resume.claimed=kill start_daemon qemu
-    reeve resume web1 && return 1
-    kill9_daemon
+    cut_resume
     pid=$(guest_pids)
     kill -STOP "$pid"
     start_daemon qemu
@@ -249,19 +252,12 @@ restart_daemon()
     refused 4 start web1
     reeve resume --force web1
     assert_goes_on web1 "$before" "$size"
-    [ -z "$(find "$place/state/images" -type f)" ]
+    no_images
 }
 
 @test "a guest that answers only later, after a cut resume: its image is used up then" {
-    run_guest web1 managed
     local before size pid
-    reeve suspend web1
-    before=$(guest_count web1)
-    size=$(console_size web1)
-    stop_daemon
-    REEVE_FAULT=resume.claimed=kill start_daemon qemu
-    reeve resume web1 && return 1
-    kill9_daemon
+    cut_resume
     pid=$(guest_pids)
     kill -STOP "$pid"
     start_daemon qemu
@@ -279,14 +275,26 @@ restart_daemon()
     assert_state web1 running
 }
 
-answered()
-{
-    [ "$(field "$1" reason)" != image-spent ]
-}
-
-no_images()
-{
-    [ -z "$(find "$place/state/images" -type f)" ]
+@test "a guest that dies as the next daemon lets it run, after a cut resume: its image is kept, spent" {
+    stop_daemon
+    printf '%s\n' 'name = "sim"' 'memory = 16' 'kernel = "/vmlinuz"' 'cmdline = "null.pause=slow:1"' >"$place/sim.cfg"
+    start_daemon null
+    reeve new "$place/sim.cfg"
+    reeve start sim
+    reeve suspend sim
+    stop_daemon
+    REEVE_FAULT=resume.claimed=kill start_daemon null
+    reeve resume sim && return 1
+    kill9_daemon
+    # Of the simulated guest itself, which a daemon keeps in a file.
+    sed -i 's/null.pause=slow:1/null.unpause=die/' "$place"/run/null/*-*
+    grep -q null.unpause=die "$place"/run/null/*-*
+    start_daemon null
+    wait_for 10 settled sim
+    assert_state sim broken
+    refused 4 resume sim
+    says '--force'
+    [ -n "$(find "$place/state/images" -name '*.spent')" ]
 }
 
 # clock_off NAME COMMAND: by how many seconds the guest's clock that COMMAND tells is behind ours.
