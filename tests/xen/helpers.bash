@@ -9,7 +9,7 @@ source "$BATS_TEST_DIRNAME/${xen_depth:-..}/e2e/helpers.bash"
 
 # A look takes several processes, which under emulation cost what the guests want for themselves.
 # shellcheck disable=SC2034 # wait_for's
-poll_seconds=0.3
+first_pause_ms=300
 
 # shellcheck disable=SC2034 # the files' own loops
 kinds=(pv pvh)

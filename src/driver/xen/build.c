@@ -15,6 +15,7 @@
 #include "driver/xen/logs.h"
 #include "driver/xen/observe.h"
 #include "driver/xen/relay.h"
+#include "driver/xen/remains.h"
 #include "driver/xen/room.h"
 #include "driver/xen/save.h"
 
@@ -139,7 +140,8 @@ static int check_free(struct session *s, const struct domain_ref *ref, struct er
 
 /* ---- Building ---- */
 
-/* libxl removes what it could not build, but not after an abort, and not when it fails in that. */
+/* libxl removes what it could not build, but not after an abort, not when it fails in that, and
+ * not what another tool has destroyed by then. */
 static void unmake(struct session *s, uint32_t domid, const char *uuid, struct err *e)
 {
     struct op op = op_within(UNDO_MS);
@@ -156,6 +158,7 @@ static void unmake(struct session *s, uint32_t domid, const char *uuid, struct e
     }
     if (left < 0)
         err_set(e, e->code, "%s; and what was built could not be removed: %s", e->msg, second.msg);
+    remains_remove(s, domid, uuid, e);
 }
 
 /* relay: where a saved state comes from; NULL for a new guest. */

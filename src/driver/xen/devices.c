@@ -16,6 +16,7 @@
 #include "driver/xen/host_config.h"
 #include "driver/xen/live.h"
 #include "driver/xen/observe.h"
+#include "driver/xen/remains.h"
 
 /* ---- Finding ---- */
 
@@ -146,8 +147,11 @@ int devices_attach(struct driver_handle *h, const struct domain_ref *ref,
     (void)h;
     if (live_enter(&s, ref, &info, e) < 0)
         return -1;
-    return device->kind == DEVICE_DISK ? attach_disk(&s, info.domid, device, op, e)
-                                       : attach_nic(&s, info.domid, device, op, e);
+    int result = device->kind == DEVICE_DISK ? attach_disk(&s, info.domid, device, op, e)
+                                             : attach_nic(&s, info.domid, device, op, e);
+    if (result < 0)
+        remains_remove(&s, info.domid, ref->uuid, e);
+    return result;
 }
 
 /* ---- detach ---- */

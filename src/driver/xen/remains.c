@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "driver/xen/remains.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define BACKENDS "/local/domain/0/backend"
+
+static void remove_folder(struct session *s, const char *path, struct err *e)
+{
+    if (!xs_rm(s->xs, XBT_NULL, path) && errno != ENOENT)
+        err_set(e, e->code, "%s; and %s is left in xenstore: %s", e->msg, path, strerror(errno));
+}
+
+void remains_remove(struct session *s, uint32_t domid, const char *uuid, struct err *e)
+{
+    AUTO_FREE char *domain = x_asprintf("/local/domain/%u", domid);
+    AUTO_FREE char *libxl = x_asprintf("/libxl/%u", domid);
+    AUTO_FREE char *vm = x_asprintf("/vm/%s", uuid);
+    unsigned count = 0;
+
+    if (domid == NO_DOMID || libxl_domain_info(s->ctx, NULL, domid) != ERROR_DOMAIN_NOTFOUND)
+        return;
+    remove_folder(s, domain, e);
+    remove_folder(s, libxl, e);
+    remove_folder(s, vm, e);
+    AUTO_FREE char **kinds = xs_directory(s->xs, XBT_NULL, BACKENDS, &count);
+    for (unsigned i = 0; kinds && i < count; i++) {
+        AUTO_FREE char *backend = x_asprintf(BACKENDS "/%s/%u", kinds[i], domid);
+        remove_folder(s, backend, e);
+    }
+}
