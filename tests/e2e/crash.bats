@@ -326,8 +326,7 @@ has()
     goes_on_past "$count"
     for point in qemu.given qemu.aside; do
         arm "$point"
-        ask_crash
-        wait_for 60 daemon_gone
+        crash_until daemon_gone
         kill9_daemon
         size=$(console_size web1)
         start_daemon qemu
@@ -349,8 +348,7 @@ has()
     run_web1 managed
     stop_daemon
     REEVE_FAULT=qemu.given=fail start_daemon qemu
-    ask_crash
-    wait_for 60 is_state web1 crashed
+    crash_until is_state web1 crashed
     wait_for 30 has_failed_restart
     assert_state web1 crashed
     [ "$(reeve list --format json | jq '.domains | length')" = 1 ]
@@ -374,8 +372,15 @@ has_failed_restart()
     reeve log web1 | grep -q 'fault point qemu.given'
 }
 
-# The console's client goes with the daemon, so it is not asked whether the guest has answered.
-ask_crash()
+# crash_until COMMAND ...: asks web1 to crash and waits for what comes of it: its last words may be lost
+# with the daemon.
+crash_until()
 {
-    timeout 60 reeve console web1 <<<crash >/dev/null 2>&1 3>&- 4>&- || true
+    local pid status=0
+    timeout 90 reeve console web1 <<<crash >/dev/null 2>&1 3>&- 4>&- &
+    pid=$!
+    wait_for 60 "$@" || status=1
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" || true
+    return "$status"
 }

@@ -65,10 +65,11 @@ no_guests()
     [ -z "$(guest_pids)" ]
 }
 
-# wait_for SECONDS COMMAND ...: until it succeeds; fails, saying so, when the time is over.
+# wait_for SECONDS COMMAND ...: until it succeeds; fails, saying so, when the time is over. It looks less and
+# less often, since each look is several processes.
 wait_for()
 {
-    local deadline=$((SECONDS + $1)) -
+    local deadline=$((SECONDS + $1)) pause=${first_pause_ms:-20} -
     set +T # bats traces each command with some of its own, which costs most of a loop under emulation
     shift
     until "$@"; do
@@ -76,7 +77,8 @@ wait_for()
             echo "not within the time: $*" >&2
             return 1
         fi
-        sleep "${poll_seconds:-0.05}"
+        sleep "$((pause / 1000)).$(printf %03d $((pause % 1000)))"
+        pause=$((pause < 160 ? pause * 2 : 320))
     done
 }
 

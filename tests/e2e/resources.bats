@@ -80,9 +80,9 @@ guest_mib()
     reeve mem-max web1 200
     stored web1 vcpus=3
     [ "$(field web1 vcpus)" = 2 ]
+    reeve suspend web1
     before=$(guest_count web1)
     size=$(console_size web1)
-    reeve suspend web1
     refused 4 mem-set web1 96
     says 'resume'
     reeve resume web1
@@ -191,9 +191,9 @@ in_guest()
             "next_boot": true, "mac": $mac, "bridge": null, "model": "virtio"}]'
 
     # They are in its image, and outlive the daemon.
+    reeve suspend web1
     before=$(guest_count web1)
     size=$(console_size web1)
-    reeve suspend web1
     refused 4 block-detach web1 xvdb
     says 'resume'
     reeve resume web1

@@ -184,8 +184,8 @@ variables()
     sum=$(sha256sum <"$(variables web1)")
     [ "$sum" != "$(sha256sum </usr/share/OVMF/OVMF_VARS_4M.fd)" ]
     # They are part of the saved state: a file that is gone comes back with the guest.
-    before=$(guest_count web1)
     reeve suspend web1
+    before=$(guest_count web1)
     size=$(console_size web1)
     sum=$(sha256sum <"$(variables web1)")
     rm "$(variables web1)"
