@@ -6,6 +6,7 @@
 # shellcheck disable=SC2154 # make_place sets place
 
 load helpers
+unset REEVE_CLIENT_DIR
 
 setup()
 {

@@ -5,6 +5,7 @@
 # shellcheck disable=SC2154,SC2016 # make_place sets place; editors are scripts of their own
 
 load helpers
+unset REEVE_CLIENT_DIR
 bats_require_minimum_version 1.5.0
 
 setup()

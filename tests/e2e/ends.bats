@@ -268,17 +268,34 @@ job_runs()
     reeve jobs --format json | jq -e --arg verb "$1" '[.. | objects | select(.verb? == $verb)] | length > 0'
 }
 
+# hang_on_reboot PID: stops its QEMU while reeved's on-reboot waits for the firmware's own reset, if that
+# is not over before.
+hang_on_reboot()
+{
+    reeve reset web1
+    reeve config set web1 on_reboot=destroy
+    wait_for 3 job_is on-reboot running && kill -STOP "$1" && job_is on-reboot running && return
+    kill -CONT "$1"
+    reeve config set web1 on_reboot=restart
+    wait_for 10 settled web1
+    return 1
+}
+
+# job_is VERB OUTCOME: there is one of that verb with that outcome ("running" while it waits, too).
+job_is()
+{
+    reeve jobs --format json |
+        jq -e --arg verb "$1" --arg outcome "$2" 'any(.. | objects; .verb? == $verb and .outcome? == $outcome)' >/dev/null
+}
+
 @test "destroy goes past a pause that waits for on-reboot, which hangs" {
     local pid status=0
     make_config web1 'reeve_restart_min_run = 1'
     run_guest web1 managed
     pid=$(guest_pids)
-    reeve reset web1
-    reeve config set web1 on_reboot=destroy
-    wait_for 10 job_runs on-reboot
-    kill -STOP "$pid" # while it waits for the firmware's own reset
+    wait_for 60 hang_on_reboot "$pid"
     reeve pause web1 2>"$place/paused" 3>&- 4>&- &
-    wait_for 10 job_runs pause
+    wait_for 10 job_is pause running
     reeve destroy web1
     wait $! || status=$?
     [ "$status" -ne 0 ]

@@ -3,7 +3,9 @@
 #   load helpers
 #   setup() { make_place; start_daemon qemu; }
 #   teardown() { clear_place; }
-# REEVE_BUILD_DIR has the binaries, REEVE_GUEST_DIR the guest; `check e2e` sets both.
+# REEVE_BUILD_DIR has the binaries, REEVE_GUEST_DIR the guest. REEVE_CLIENT_DIR may have another reeve for the
+# many calls by which a test sets up and asks: with sanitizers each takes ten times as long. A file that is
+# about the client unsets it. `check e2e` sets all three.
 # shellcheck shell=bash disable=SC2154 # status, output and BATS_* are bats'
 
 repository=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -18,7 +20,7 @@ make_place()
     mkdir -m 0700 "$place/state" "$place/run"
     : >"$place/reeve.conf"
     export REEVE_SOCKET=$place/run/reeve.sock
-    PATH=$REEVE_BUILD_DIR:$PATH
+    PATH=${REEVE_CLIENT_DIR:+$REEVE_CLIENT_DIR:}$REEVE_BUILD_DIR:$PATH
     daemon_pid=
 }
 
@@ -257,8 +259,18 @@ wait_count_above()
 # wait_boot NAME [SIZE]: until the guest says (after that place) that it is up, and counts.
 wait_boot()
 {
-    wait_for "$boot_seconds" said "$1" "${2:-0}" 'up (boot)'
+    if ! wait_for "$boot_seconds" said "$1" "${2:-0}" 'up (boot)'; then
+        show_console "$1" "${2:-0}"
+        reeve show "$1"
+        return 1
+    fi >&2
     wait_count_above "$1" 0 "${2:-0}"
+}
+
+# show_console NAME SIZE: the end of what was said after that place, but for the counts.
+show_console()
+{
+    console_since "$1" "$2" | grep -v 'guest: count' | tail -n 15 | sed "s/^/$1: /"
 }
 
 # ask NAME LINE ANSWER: types LINE on the domain's console and waits until the guest has answered
@@ -272,7 +284,7 @@ ask()
     wait_for 60 said "$1" "$size" "$3" || status=1
     if [ "$status" -ne 0 ]; then
         cat "$place/console-err"
-        console_since "$1" 0 | grep -v "guest: count" | tail -n 15 | sed "s/^/$1: /"
+        show_console "$1" 0
     fi >&2
     kill "$pid" 2>/dev/null || true
     wait "$pid" || true

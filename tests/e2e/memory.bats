@@ -122,7 +122,8 @@ image_files()
         save.committed | resume.loaded) reeve resume web1 ;;
         esac
         assert_state web1 running
-        assert_goes_on web1 "$before" "$size"
+        # What it counts while there is no daemon is in no log.
+        wait_count_above web1 "$before" "$size"
         not_said web1 "$size" 'up (boot)'
         [ "$(image_files)" = "memory.ram " ]
     done

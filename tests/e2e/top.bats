@@ -5,6 +5,7 @@
 # shellcheck disable=SC2154 # make_place sets place
 
 load helpers
+unset REEVE_CLIENT_DIR
 bats_require_minimum_version 1.5.0
 
 setup()
