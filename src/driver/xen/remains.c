@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
+#include "driver/xen/host.h"
 
 #define BACKENDS "/local/domain/0/backend"
 
@@ -13,6 +15,18 @@ static void remove_folder(struct session *s, const char *path, struct err *e)
 {
     if (!xs_rm(s->xs, XBT_NULL, path) && errno != ENOENT)
         err_set(e, e->code, "%s; and %s is left in xenstore: %s", e->msg, path, strerror(errno));
+}
+
+/* A domain that came after it may have the same uuid. */
+static bool is_used(struct session *s, const char *uuid)
+{
+    AUTO_DOMINFO libxl_dominfo info = {0};
+    struct domain_ref ref = {.id = 0};
+    struct err e;
+
+    str_copy(ref.uuid, sizeof ref.uuid, uuid);
+    libxl_dominfo_init(&info);
+    return host_find(s, &ref, &info, &e) != 0;
 }
 
 void remains_remove(struct session *s, uint32_t domid, const char *uuid, struct err *e)
@@ -26,7 +40,8 @@ void remains_remove(struct session *s, uint32_t domid, const char *uuid, struct 
         return;
     remove_folder(s, domain, e);
     remove_folder(s, libxl, e);
-    remove_folder(s, vm, e);
+    if (!is_used(s, uuid))
+        remove_folder(s, vm, e);
     AUTO_FREE char **kinds = xs_directory(s->xs, XBT_NULL, BACKENDS, &count);
     for (unsigned i = 0; kinds && i < count; i++) {
         AUTO_FREE char *backend = x_asprintf(BACKENDS "/%s/%u", kinds[i], domid);
