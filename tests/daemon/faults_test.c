@@ -161,12 +161,12 @@ static int64_t count_now(void)
 static void define(void)
 {
     AUTO_FREE char *keys =
-        guest_folder
-            ? x_asprintf("memory=80\\nkernel='%s/vmlinuz'\\nramdisk='%s/initrd.gz'\\n"
-                         "cmdline='console=ttyS0 quiet cryptomgr.notests'\\nreeve_accel='tcg'\\n"
-                         "reeve_memory='%s'\\n",
-                         guest_folder, guest_folder, in_file ? "file" : "ram")
-            : x_asprintf("memory=16\\nkernel='/vmlinuz'\\ncmdline='%s'\\n", words);
+        guest_folder ? x_asprintf("memory=80\\nkernel='%s/vmlinuz'\\nramdisk='%s/initrd.gz'\\n"
+                                  "cmdline='console=ttyS0 quiet no_timer_check "
+                                  "cryptomgr.notests'\\nreeve_accel='tcg'\\n"
+                                  "reeve_memory='%s'\\n",
+                                  guest_folder, guest_folder, in_file ? "file" : "ram")
+                     : x_asprintf("memory=16\\nkernel='/vmlinuz'\\ncmdline='%s'\\n", words);
 
     bench_do(&bench, managed ? "new" : "create",
              "{\"config\":\"name='%s'\\n%s\",\"directory\":\"/\"}", name, keys);

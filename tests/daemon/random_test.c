@@ -224,7 +224,7 @@ static int ask(struct peer_conn *c, const struct model *m, const struct move *mo
         args =
             guest_dir
                 ? x_asprintf("{\"config\":\"name='%s'\\nkernel='vmlinuz'\\nramdisk='initrd.gz'\\n"
-                             "memory=96\\ncmdline='console=ttyS0 quiet "
+                             "memory=96\\ncmdline='console=ttyS0 quiet no_timer_check "
                              "cryptomgr.notests'\\nreeve_accel='tcg'\\n\","
                              "\"directory\":\"%s\"}",
                              m->name, guest_dir)

@@ -87,7 +87,7 @@ static void qemu_prepare(struct conf *conf, enum behaviour b)
     conf->kernel =
         x_asprintf("%s/%s", subject_guest_dir, b == CANNOT_BE_MADE ? "no-such-file" : "vmlinuz");
     conf->ramdisk = x_asprintf("%s/initrd.gz", subject_guest_dir);
-    conf->cmdline = x_strdup("console=ttyS0 quiet cryptomgr.notests");
+    conf->cmdline = x_strdup("console=ttyS0 quiet no_timer_check cryptomgr.notests");
     conf->serials = x_calloc(1, sizeof *conf->serials);
     conf->serials[conf->serial_count++] = x_strdup("pty");
     conf->accel = CONF_ACCEL_TCG;

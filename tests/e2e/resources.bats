@@ -107,7 +107,7 @@ guest_mib()
 
 @test "a guest that gives nothing up keeps all it had, and so does the stored config" {
     truncate -s 1M "$place/a.img"
-    make_config web1 'cmdline = "console=ttyS0 quiet cryptomgr.notests acpi=off rdinit=/bin/sleep -- 600"' \
+    make_config web1 'cmdline = "console=ttyS0 quiet no_timer_check cryptomgr.notests acpi=off rdinit=/bin/sleep -- 600"' \
         "disk = [ '$place/a.img,raw,xvda,w' ] # the only one" 'vif = [ "" ]'
     reeve new "$place/web1.cfg"
     reeve start web1
@@ -285,7 +285,7 @@ sees_disc()
 
 @test "a core is a core, keys and events reach the guest, and a screen has an address" {
     local core size
-    make_config web1 'vnc = 1' 'cmdline = "console=ttyS0 quiet cryptomgr.notests sysrq_always_enabled"'
+    make_config web1 'vnc = 1' 'cmdline = "console=ttyS0 quiet no_timer_check cryptomgr.notests sysrq_always_enabled"'
     run_guest web1 managed
     cd "$place"
 
