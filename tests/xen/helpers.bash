@@ -120,6 +120,60 @@ end_file()
     rm -rf "$place" /var/log/xen/console/guest-*
 }
 
+# --- what a guest says ---
+
+# As tests/e2e has them, but listening: each look is several processes, which take the one CPU from the guest
+# that is waited for.
+
+# hears NAME SIZE PATTERN [ABOVE]: until a line matches that ends after that place; with ABOVE, until the
+# number in its brackets is above that. Each byte is a call, so SIZE is where the log ended just before.
+hears()
+{
+    local deadline=$((SECONDS + boot_seconds)) line pattern=$3 heard listener status=1 -
+    set +T
+    exec {heard}< <(exec tail -F -c "+$(($2 + 1))" "$(console_file "$1")" 2>/dev/null 3>&- 4>&-)
+    listener=$!
+    while [ "$SECONDS" -lt "$deadline" ] && IFS= read -r -t $((deadline - SECONDS)) -u "$heard" line; do
+        if [[ ${line%$'\r'} =~ ^reeve-guest:\ $pattern$ ]] && [ "${BASH_REMATCH[1]:-0}" -gt "${4:--1}" ]; then
+            status=0
+            break
+        fi
+    done
+    exec {heard}<&-
+    kill "$listener" 2>/dev/null || true
+    return "$status"
+}
+
+# listening_place NAME SIZE: where its log ends, or a line before, but not before that place.
+listening_place()
+{
+    local size
+    size=$(($(console_size "$1") - 64))
+    echo $((size > $2 ? size : $2))
+}
+
+wait_count_above()
+{
+    local from
+    from=$(listening_place "$1" "${3:-0}")
+    if ! counted_above "$@" && ! hears "$1" "$from" 'count ([0-9]+)' "$2"; then
+        echo "not within the time: a count of $1 above $2" >&2
+        return 1
+    fi
+}
+
+wait_boot()
+{
+    local from
+    from=$(listening_place "$1" "${2:-0}")
+    if ! said "$1" "${2:-0}" 'up (boot)' && ! hears "$1" "$from" 'up \(boot\)'; then
+        echo "not within the time: the boot of $1" >&2
+        show_console "$1" "${2:-0}" >&2
+        return 1
+    fi
+    wait_count_above "$1" 0 "${2:-0}"
+}
+
 # --- what Xen itself says ---
 
 # domids: all but Domain-0's.

@@ -177,12 +177,14 @@ heard()
         size=$(console_size "$name")
         reeve reboot "$name"
         assert_state "$name" running
+        wait_boot "$name" "$size"
         assert_started_over "$name" "$size"
         said "$name" "$size" 'powering off in order' || said "$name" "$size" 'rebooting in order'
         size=$(console_size "$name")
         reeve reset "$name"
         # In the emulated machine a PVH guest ended once at its first instructions; then it is booted again.
         wait_for 30 is_state "$name" running
+        wait_boot "$name" "$size"
         assert_started_over "$name" "$size"
         not_said "$name" "$size" '.* in order'
         [ "$(field "$name" uuid)" = "$uuid" ]
