@@ -221,6 +221,13 @@ given_up()
     is_state "$1" shutdown && [[ $(field "$1" reason_text) == *"not booted again"* ]]
 }
 
+# job_is VERB [OUTCOME]: there is or was one of that verb; with that outcome ("running" while it waits, too).
+job_is()
+{
+    reeve jobs --format json | jq -e --arg verb "$1" --arg outcome "${2:-}" \
+        'any(.. | objects; .verb? == $verb and ($outcome == "" or .outcome? == $outcome))' >/dev/null
+}
+
 @test "a guest's own reboot needs nobody, and is a row and a count; one by a verb is not the guest's" {
     make_config web1 'reeve_restart_min_run = 1'
     run_guest web1 managed
@@ -257,15 +264,9 @@ given_up()
     # A verb that comes while reeved changes that in the guest waits for it: right after a reset it takes a while.
     reeve reset web1
     reeve config set web1 on_reboot=destroy
-    wait_for 10 job_runs on-reboot
+    wait_for 10 job_is on-reboot
     reeve pause web1
     assert_state web1 paused
-}
-
-# job_runs VERB: or has run.
-job_runs()
-{
-    reeve jobs --format json | jq -e --arg verb "$1" '[.. | objects | select(.verb? == $verb)] | length > 0'
 }
 
 # hang_on_reboot PID: stops its QEMU while reeved's on-reboot waits for the firmware's own reset, if that
@@ -279,13 +280,6 @@ hang_on_reboot()
     reeve config set web1 on_reboot=restart
     wait_for 10 settled web1
     return 1
-}
-
-# job_is VERB OUTCOME: there is one of that verb with that outcome ("running" while it waits, too).
-job_is()
-{
-    reeve jobs --format json |
-        jq -e --arg verb "$1" --arg outcome "$2" 'any(.. | objects; .verb? == $verb and .outcome? == $outcome)' >/dev/null
 }
 
 @test "destroy goes past a pause that waits for on-reboot, which hangs" {

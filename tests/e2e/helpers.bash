@@ -71,7 +71,7 @@ no_guests()
 # less often, since each look is several processes.
 wait_for()
 {
-    local deadline=$((SECONDS + $1)) pause=${first_pause_ms:-20} -
+    local deadline=$((SECONDS + $1)) pause=${first_pause_ms:-20} seconds -
     set +T # bats traces each command with some of its own, which costs most of a loop under emulation
     shift
     until "$@"; do
@@ -79,7 +79,8 @@ wait_for()
             echo "not within the time: $*" >&2
             return 1
         fi
-        sleep "$((pause / 1000)).$(printf %03d $((pause % 1000)))"
+        printf -v seconds '0.%03d' "$pause"
+        sleep "$seconds"
         pause=$((pause < 160 ? pause * 2 : 320))
     done
 }
@@ -257,10 +258,16 @@ wait_count_above()
     wait_for "$boot_seconds" counted_above "$@"
 }
 
+# wait_up NAME SIZE: until the guest says after that place that it is up.
+wait_up()
+{
+    wait_for "$boot_seconds" said "$1" "$2" 'up (boot)'
+}
+
 # wait_boot NAME [SIZE]: until the guest says (after that place) that it is up, and counts.
 wait_boot()
 {
-    if ! wait_for "$boot_seconds" said "$1" "${2:-0}" 'up (boot)'; then
+    if ! wait_up "$1" "${2:-0}"; then
         show_console "$1" "${2:-0}"
         reeve show "$1"
         return 1

@@ -162,16 +162,14 @@ wait_count_above()
     fi
 }
 
-wait_boot()
+wait_up()
 {
     local from
-    from=$(listening_place "$1" "${2:-0}")
-    if ! said "$1" "${2:-0}" 'up (boot)' && ! hears "$1" "$from" 'up \(boot\)'; then
+    from=$(listening_place "$1" "$2")
+    if ! said "$1" "$2" 'up (boot)' && ! hears "$1" "$from" 'up \(boot\)'; then
         echo "not within the time: the boot of $1" >&2
-        show_console "$1" "${2:-0}" >&2
         return 1
     fi
-    wait_count_above "$1" 0 "${2:-0}"
 }
 
 # --- what Xen itself says ---

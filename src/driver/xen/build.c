@@ -158,7 +158,7 @@ static void unmake(struct session *s, uint32_t domid, const char *uuid, struct e
     }
     if (left < 0)
         err_set(e, e->code, "%s; and what was built could not be removed: %s", e->msg, second.msg);
-    remains_remove(s, domid, uuid, e);
+    remains_remove(s, &ref, e);
 }
 
 /* relay: where a saved state comes from; NULL for a new guest. */

@@ -149,8 +149,11 @@ int devices_attach(struct driver_handle *h, const struct domain_ref *ref,
         return -1;
     int result = device->kind == DEVICE_DISK ? attach_disk(&s, info.domid, device, op, e)
                                              : attach_nic(&s, info.domid, device, op, e);
-    if (result < 0)
-        remains_remove(&s, info.domid, ref->uuid, e);
+    if (result < 0) {
+        struct domain_ref here = *ref;
+        here.id = info.domid;
+        remains_remove(&s, &here, e);
+    }
     return result;
 }
 
