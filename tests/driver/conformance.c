@@ -1484,6 +1484,8 @@ static const struct {
          MEMBER(stats)),
     CASE(what_came_later_is_saved_on_q35_too, MEMBER(attach), MEMBER(detach), MEMBER(stats)),
     CASE(a_device_that_went_is_not_saved, MEMBER(detach), MEMBER(stats)),
+    PROCESS_CASE(a_guest_that_waits_for_its_console_is_saved, MEMBER(save), MEMBER(restore)),
+    PROCESS_CASE(a_guest_that_waits_for_a_second_line_is_saved, MEMBER(save), MEMBER(restore)),
     CASE(what_cannot_be_attached_changes_nothing, MEMBER(attach), MEMBER(stats)),
     CASE(a_guest_that_stands_gives_nothing_up, MEMBER(attach), MEMBER(detach), MEMBER(stats)),
     CASE(a_guest_that_does_not_answer_keeps_its_device, MEMBER(detach), MEMBER(stats)),

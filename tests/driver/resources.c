@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,13 +24,20 @@
 #include "base/str.h"
 #include "rig.h"
 
-enum { DISK_BYTES = 3 * 1024 * 1024, ISO_BYTES = 64 * 1024, ISO_LABEL_AT = 32808, SHORT_MS = 3000 };
+enum {
+    DISK_BYTES = 3 * 1024 * 1024,
+    ISO_BYTES = 64 * 1024,
+    ISO_LABEL_AT = 32808,
+    SHORT_MS = 3000,
+    FULL_MS = 1000
+};
 
 #define MAC "00:16:3e:0a:0b:0c"
 
 /* ---- helpers ---- */
 
-static const char *const file_names[] = {"extra.img", "stream", "one.iso", "two.iso", "core"};
+static const char *const file_names[] = {"extra.img", "stream", "one.iso",
+                                         "two.iso",   "core",   "line.sock"};
 
 /* The path of a new file of that size in the rig's folder; `end` removes it. */
 static char *new_file(struct rig *r, const char *name, off_t bytes)
@@ -310,6 +319,71 @@ void what_came_later_survives_a_restart_and_a_save(void **state)
 void what_came_later_is_saved_on_q35_too(void **state)
 {
     survive(*state, CONF_MACHINE_Q35);
+}
+
+/* ---- serial lines ---- */
+
+/* Nobody takes what the guest prints, until there is room for no more. */
+static void print_until_full(struct guest *g)
+{
+    static const char command[] = "\nflood 8\n";
+    int64_t deadline = clock_mono_ms() + g->rig->subject->boot_ms, since = clock_mono_ms();
+    int waits = 0, before = 0;
+    struct err e;
+
+    EXPECT_OK(fs_write_all(g->console, command, strlen(command), "the line", &e));
+    while (waits == 0 || clock_mono_ms() - since < FULL_MS) {
+        assert_true(clock_mono_ms() < deadline);
+        poll(NULL, 0, 10);
+        assert_int_equal(ioctl(g->console, FIONREAD, &waits), 0);
+        if (waits != before)
+            since = clock_mono_ms();
+        before = waits;
+    }
+    assert_true(waits < 8 * 1024);
+}
+
+void a_guest_that_waits_for_its_console_is_saved(void **state)
+{
+    struct guest *g = guest_running(*state, PLAIN);
+
+    print_until_full(g);
+    save_and_restore(g);
+    ask(g, "cpus", "cpus 1");
+    guest_expect_runs(g);
+    end(g);
+}
+
+static void connect_line(struct guest *g, const char *path)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+    str_copy(to.sun_path, sizeof to.sun_path, path);
+    close(g->console);
+    g->console = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(g->console >= 0);
+    assert_int_equal(connect(g->console, (struct sockaddr *)&to, sizeof to), 0);
+}
+
+void a_guest_that_waits_for_a_second_line_is_saved(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_new(r, PLAIN);
+    AUTO_FREE char *path = x_asprintf("%s/line.sock", r->folder);
+
+    x_replace(&g->conf->cmdline, x_strdup("console=ttyS1 quiet no_timer_check cryptomgr.notests"));
+    g->conf->serials = x_reallocarray(g->conf->serials, 2, sizeof *g->conf->serials);
+    g->conf->serials[g->conf->serial_count++] = x_asprintf("unix:%s", path);
+    guest_create(g);
+    connect_line(g, path);
+    guest_unpause(g);
+    guest_await_above(g, r->subject->enough);
+    print_until_full(g);
+    save_and_restore(g);
+    connect_line(g, path);
+    ask(g, "cpus", "cpus 1");
+    guest_expect_runs(g);
+    end(g);
 }
 
 /* The second of two interfaces must stay where it was when the first has gone. */

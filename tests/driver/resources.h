@@ -8,6 +8,8 @@ void network_interfaces_come_and_go(void **state);
 void what_came_later_survives_a_restart_and_a_save(void **state);
 void what_came_later_is_saved_on_q35_too(void **state);
 void a_device_that_went_is_not_saved(void **state);
+void a_guest_that_waits_for_its_console_is_saved(void **state);
+void a_guest_that_waits_for_a_second_line_is_saved(void **state);
 void what_cannot_be_attached_changes_nothing(void **state);
 void a_guest_that_stands_gives_nothing_up(void **state);
 void a_guest_that_does_not_answer_keeps_its_device(void **state);

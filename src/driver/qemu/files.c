@@ -242,7 +242,8 @@ static int open_serial_file(const char *path, bool check, struct err *e)
     return TAKE_FD(fd);
 }
 
-static int open_serial_socket(const char *path, bool check, struct err *e)
+/* A saved guest's gets its reader too. */
+static int open_serial_socket(const char *path, bool check, int *ret_reader, struct err *e)
 {
     AUTO_FREE char *dir = NULL;
     const char *name = fs_split(path, &dir);
@@ -255,7 +256,10 @@ static int open_serial_socket(const char *path, bool check, struct err *e)
     }
     if (check)
         return 0;
-    if (folder_listen(dirfd, name, &fd, e) < 0) {
+    if (folder_listen(dirfd, name, &fd, e) < 0 ||
+        (ret_reader && folder_connect(dirfd, name, ret_reader, e) < 0)) {
+        if (fd >= 0)
+            close(fd);
         err_wrap(e, "serial: %s", path);
         return set_key(e, "serial");
     }
@@ -268,8 +272,9 @@ static int open_serial(const struct launch *l, struct launch_serial *serial, boo
     if (serial->kind == SERIAL_CONSOLE)
         return 0;
     AUTO_FREE char *path = fs_join(l->args->directory, serial->path);
+    int *reader = l->incoming ? &serial->reader : NULL;
     int fd = serial->kind == SERIAL_FILE ? open_serial_file(path, check, e)
-                                         : open_serial_socket(path, check, e);
+                                         : open_serial_socket(path, check, reader, e);
     if (fd < 0)
         return -1;
     if (check && fd > 0)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -142,7 +143,7 @@ static int plan_serial(struct launch *l, const char *word, struct err *e)
 {
     struct launch_serial *serial = &l->serials[l->serial_count++];
 
-    *serial = (struct launch_serial){.fd = -1};
+    *serial = (struct launch_serial){.fd = -1, .reader = -1};
     if (str_eq(word, "pty") && !l->has_console) {
         serial->kind = SERIAL_CONSOLE;
         l->has_console = true;
@@ -309,6 +310,10 @@ int launch_init(struct launch *ret, const struct create_args *args, struct err *
 
 void launch_finish(struct launch *launch)
 {
+    for (size_t i = 0; i < launch->serial_count; i++)
+        if (launch->serials[i].reader >= 0)
+            close(launch->serials[i].reader);
+    launch->serial_count = 0;
     free(TAKE(launch->disks));
     free(TAKE(launch->serials));
     free(TAKE(launch->nics));

@@ -30,6 +30,11 @@ struct launch_serial {
     enum serial_kind kind;
     const char *path; /* borrowed, as in the config; NULL for the console */
     int fd;
+    /* Owned; of a socket, somebody at its other end while a saved guest is loaded: a transmitter
+     * that was saved waiting for its reader waits for ever when there is none as it is loaded
+     * (QEMU, hw/char/serial.c, serial_post_load: a socket nobody has connected to cannot be
+     * watched). */
+    int reader;
 };
 
 struct launch_nic {

@@ -117,10 +117,11 @@ static int take_platform(struct start *s, struct err *e)
     return 0;
 }
 
-static int decide(struct start *s, struct err *e)
+static int decide(struct start *s, bool incoming, struct err *e)
 {
     if (launch_init(&s->launch, s->args, e) < 0)
         return -1;
+    s->launch.incoming = incoming;
     if ((s->args->platform ? take_platform(s, e) : choose_platform(s, e)) < 0)
         return -1;
     s->launch.places = s->platform.places;
@@ -203,7 +204,9 @@ static int make_sockets(struct start *s, struct err *e)
         return -1;
     for (size_t i = 0; i < l->serial_count; i++)
         if (l->serials[i].kind == SERIAL_CONSOLE &&
-            listen_for(s, FOLDER_CONSOLE, &l->serials[i].fd, e) < 0)
+            (listen_for(s, FOLDER_CONSOLE, &l->serials[i].fd, e) < 0 ||
+             (l->incoming &&
+              folder_connect(s->dirfd, FOLDER_CONSOLE, &l->serials[i].reader, e) < 0)))
             return -1;
     return s->args->conf->vnc == CONF_FLAG_ON ? folder_listen(s->dirfd, FOLDER_VNC, &s->vnc, e) : 0;
 }
@@ -460,7 +463,6 @@ static int write_meta(struct start *s, struct observation *ret, struct err *e)
 static int build(struct start *s, int stream_fd, const struct op *op, struct observation *ret,
                  struct err *e)
 {
-    s->launch.incoming = stream_fd >= 0;
     if (folder_open(s->h->dirfd, s->args->ref.uuid, &s->dirfd, e) < 0 || make_sockets(s, e) < 0 ||
         op_check(op, e) < 0 || begin_filling(s, op, e) < 0 || spawn(s, e) < 0 ||
         fault_point("qemu.spawned", e) < 0)
@@ -494,7 +496,7 @@ static int start(struct driver_handle *h, const struct create_args *args, int st
     struct err ignored;
     int result = -1;
 
-    if (decide(&s, e) < 0 || make_memory(&s, e) < 0 ||
+    if (decide(&s, stream_fd >= 0, e) < 0 || make_memory(&s, e) < 0 ||
         files_open(h, &s.launch, false, &s.files, e) < 0)
         goto out;
     if (end_leftover(h, &args->ref, e) < 0 || make_folder(&s, e) < 0)
@@ -524,7 +526,7 @@ int start_restore(struct driver_handle *h, const struct create_args *args, int s
 int start_check(struct driver_handle *h, const struct create_args *args, struct err *e)
 {
     struct start s = start_of(h, args);
-    int result = decide(&s, e);
+    int result = decide(&s, false, e);
 
     if (result == 0)
         result = files_open(h, &s.launch, true, &s.files, e);
