@@ -65,7 +65,7 @@ struct engine_host {
     void *arg;
     /* Makes the observer look again soon. */
     void (*look)(void *arg);
-    /* fn(fn_arg) on the loop thread after ms, unless the engine closes before. */
+    /* fn(fn_arg) on the loop thread after ms, never earlier, unless the engine closes before. */
     void (*after)(void *arg, int64_t ms, post_fn *fn, void *fn_arg);
     /* A domain changed (d), a job changed (j), or history has a new row (ev). One is not NULL. */
     void (*changed)(void *arg, const struct domain *d, const struct job *j,

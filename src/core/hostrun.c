@@ -325,9 +325,9 @@ static void step(struct item *it)
     if (stop && d->r->host_paused && d->obs.state == OBS_RUNNING)
         runs_on(run->engine, d);
     if (!stop && !it->last_failed && d->host.delay_ms > 0) {
-        run->hold_until_ms = clock_mono_ms() + d->host.delay_ms;
-        run->engine->host.after(run->engine->host.arg, d->host.delay_ms + 1, delay_over,
-                                run->engine);
+        int64_t until_ms = clock_mono_ms() + d->host.delay_ms;
+        run->hold_until_ms = until_ms > run->hold_until_ms ? until_ms : run->hold_until_ms;
+        run->engine->host.after(run->engine->host.arg, d->host.delay_ms, delay_over, run->engine);
     }
 }
 

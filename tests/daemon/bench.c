@@ -336,7 +336,7 @@ json_t *conn_line(struct peer_conn *c, int64_t ms)
         if (more == 0)
             return NULL;
         if (more < 0)
-            fail_msg("no answer within %d ms", (int)ms);
+            fail_msg("no answer to \"%s\" within %d ms", c->asked, (int)ms);
     }
 }
 
@@ -360,6 +360,7 @@ bool conn_ends(struct peer_conn *c, int64_t ms)
 int conn_request(struct peer_conn *c, const char *call, const char *args)
 {
     int id = ++c->next_id;
+    str_copy(c->asked, sizeof c->asked, call);
     AUTO_FREE char *line =
         args[0] ? x_asprintf("{\"execute\":\"%s\",\"arguments\":%s,\"id\":%d}\n", call, args, id)
                 : x_asprintf("{\"execute\":\"%s\",\"id\":%d}\n", call, id);

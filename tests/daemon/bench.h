@@ -29,7 +29,7 @@ struct bench {
 void bench_program(const char *path);
 /* Another driver than null. */
 void bench_driver(const char *name);
-/* A library that stands before libc in the daemon (LD_PRELOAD). */
+/* A library that stands before all others in daemons to come (LD_PRELOAD); NULL: none. */
 void bench_preload(const char *path);
 
 void bench_open(struct bench *b);
@@ -66,6 +66,7 @@ struct peer_conn {
     int fd;
     struct str in; /* bytes read and not yet taken */
     int next_id;
+    char asked[24]; /* the last request's call, for what fails */
 };
 /* Connects and takes the greeting. */
 void conn_open(struct peer_conn *c, const struct bench *b);

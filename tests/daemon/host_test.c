@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The host stops and starts, by a real daemon with simulated guests: who is suspended, shut down,
  * destroyed, left; in which order and how many at once; what cuts it.
- *   host_test REEVED [PATTERN] */
+ *   host_test REEVED HASTY_TIMERS [PATTERN] */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,6 +16,7 @@
 #include "daemon/bench.h"
 
 static struct bench bench;
+static const char *hasty_timers;
 
 static int before(void **state)
 {
@@ -164,6 +165,25 @@ static void test_order_and_dependence(void **state)
     assert_true(place_in_log(b, "first", "start") < place_in_log(b, "db", "start"));
     assert_true(place_in_log(b, "db", "start") < place_in_log(b, "app", "start"));
     assert_true(place_in_log(b, "cache", "start") < place_in_log(b, "app", "start"));
+}
+
+static void test_a_delay_is_whole_though_the_timer_is_early(void **state)
+{
+    struct bench *b = &bench;
+
+    (void)state;
+    bench_preload(hasty_timers);
+    bench_start(b, NULL);
+    bench_preload(NULL);
+    bench_run(b, "first", "reeve_autostart=1\\nreeve_host_order=1\\nreeve_autostart_delay=1");
+    bench_run(b, "second", "reeve_autostart=1\\nreeve_host_order=2");
+    AUTO_JSON json_t *stop = bench_call(b, "host-stop", "%s", "");
+    assert_int_equal(failed(stop), 0);
+    int64_t begun = bench_now_ms();
+    AUTO_JSON json_t *start = bench_call(b, "host-start", "%s", "");
+    assert_true(bench_now_ms() - begun >= 1000);
+    assert_int_equal(failed(start), 0);
+    assert_string_equal(bench_state(b, "second"), "running");
 }
 
 static void test_a_domain_whose_resume_failed_is_not_booted(void **state)
@@ -379,6 +399,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         TEST(test_a_host_stops_and_starts),
         TEST(test_order_and_dependence),
+        TEST(test_a_delay_is_whole_though_the_timer_is_early),
         TEST(test_a_domain_whose_resume_failed_is_not_booted),
         TEST(test_no_space_for_a_suspend_is_a_shutdown),
         TEST(test_as_many_at_once_as_may_be),
@@ -387,12 +408,13 @@ int main(int argc, char **argv)
         TEST(test_a_stop_that_a_crash_cut_goes_on),
     };
 
-    if (argc < 2) {
-        fprintf(stderr, "usage: host_test REEVED [PATTERN]\n");
+    if (argc < 3) {
+        fprintf(stderr, "usage: host_test REEVED HASTY_TIMERS [PATTERN]\n");
         return 2;
     }
     bench_program(argv[1]);
-    if (argc > 2)
-        cmocka_set_test_filter(argv[2]);
+    hasty_timers = argv[2];
+    if (argc > 3)
+        cmocka_set_test_filter(argv[3]);
     return cmocka_run_group_tests_name("host", tests, NULL, NULL);
 }
