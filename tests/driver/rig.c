@@ -345,6 +345,9 @@ struct observation guest_await(struct guest *g, enum observed state)
     while ((seen = guest_info(g)).state != state) {
         if (clock_mono_ms() > deadline)
             fail_msg("state %d did not come; it is %d", (int)state, (int)seen.state);
+        /* As in the daemon: a kernel that ends waits for each letter that nobody takes. */
+        if (g->console >= 0)
+            g->rig->subject->value(g);
         nap();
     }
     return seen;
