@@ -220,13 +220,18 @@ static enum verb next_start(const struct item *it, const struct domain *d)
     return d->r->image.path ? VERB_RESUME : VERB_START;
 }
 
-static void delay_over(void *arg)
+static void look_on(void *arg)
 {
     struct engine *g = arg;
 
-    /* Whichever of its items it was: their times are looked at. */
     if (g->hostrun)
         turn(g->hostrun);
+}
+
+/* Not in the middle of a job's end: the domain may have a next one, which goes first. */
+static void look_soon(struct hostrun *run)
+{
+    post_send(run->engine->post, look_on, run->engine);
 }
 
 static void free_slot(struct item *it)
@@ -243,7 +248,7 @@ static void on_job(void *arg, struct job *j)
     free_slot(it);
     it->last_failed = j->result < 0;
     x_replace(&it->message, x_strdup(j->result < 0 ? j->err.msg : j->message));
-    turn(run);
+    look_soon(run);
 }
 
 /* Something else works on it: that is waited for, and it is looked at anew. */
@@ -253,7 +258,7 @@ static void on_other(void *arg, struct job *j)
 
     (void)j;
     free_slot(it);
-    turn(it->run);
+    look_soon(it->run);
 }
 
 static void wait_for(struct item *it, struct job *j, job_waiter *fn)
@@ -327,7 +332,7 @@ static void step(struct item *it)
     if (!stop && !it->last_failed && d->host.delay_ms > 0) {
         int64_t until_ms = clock_mono_ms() + d->host.delay_ms;
         run->hold_until_ms = until_ms > run->hold_until_ms ? until_ms : run->hold_until_ms;
-        run->engine->host.after(run->engine->host.arg, d->host.delay_ms, delay_over, run->engine);
+        run->engine->host.after(run->engine->host.arg, d->host.delay_ms, look_on, run->engine);
     }
 }
 
@@ -353,15 +358,27 @@ static bool goes_round(const struct item *it)
     return false;
 }
 
-/* Names that wait for each other in a round: a stop goes by the numbers alone then, a start does
- * without them. True when that helped. */
+/* Names and numbers together can go round, where neither alone does: the names count. */
+static bool forget_numbers(struct hostrun *run)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < run->count; i++) {
+        changed = changed || run->items[i].order != 0;
+        run->items[i].order = 0;
+    }
+    return changed;
+}
+
+/* Names that wait for each other in a round: a stop does without one of them then, a start without
+ * those domains. True when that helped. */
 static bool break_round(struct hostrun *run)
 {
     bool broken = false;
 
     for (size_t i = 0; i < run->count; i++) {
         struct item *it = &run->items[i];
-        if (it->ended || !it->after || (run->kind == HOSTRUN_START && !goes_round(it)))
+        if (it->ended || !it->after || !goes_round(it))
             continue;
         broken = true;
         if (run->kind == HOSTRUN_START)
@@ -372,7 +389,7 @@ static bool break_round(struct hostrun *run)
         else
             free(TAKE(it->after));
     }
-    return broken;
+    return broken || forget_numbers(run);
 }
 
 /* One look at each; true when something has moved. */
@@ -439,14 +456,6 @@ static void add_item(struct hostrun *run, const struct domain *d)
     str_copy(it->name, sizeof it->name, d->r->name);
 }
 
-static void begin(void *arg)
-{
-    struct engine *g = arg;
-
-    if (g->hostrun)
-        turn(g->hostrun);
-}
-
 static void launch(struct hostrun *run)
 {
     struct engine *g = run->engine;
@@ -455,7 +464,7 @@ static void launch(struct hostrun *run)
         if (concerned(run, d))
             add_item(run, d);
     g->hostrun = run;
-    post_send(g->post, begin, g);
+    look_soon(run);
 }
 
 static void add_waiter(struct hostrun *run, hostrun_done *done, void *arg)
@@ -499,7 +508,7 @@ int hostrun_begin(struct engine *g, enum hostrun_kind kind, unsigned parallel, c
     if (!now->then)
         now->then = run_new(g, kind, parallel, actor);
     add_waiter(now->then, done, arg);
-    post_send(g->post, begin, g);
+    look_soon(now);
     return 0;
 }
 

@@ -167,6 +167,25 @@ static void test_order_and_dependence(void **state)
     assert_true(place_in_log(b, "cache", "start") < place_in_log(b, "app", "start"));
 }
 
+/* Neither the names nor the numbers go round, but both together do: names count more. */
+static void test_names_and_numbers_in_a_round(void **state)
+{
+    struct bench *b = &bench;
+
+    (void)state;
+    bench_start(b, NULL);
+    bench_run(b, "app", "reeve_autostart=1\\nreeve_autostart_after=['cache']");
+    bench_run(b, "mid", "reeve_autostart=1\\nreeve_host_order=150");
+    bench_run(b, "cache", "reeve_autostart=1\\nreeve_host_order=200");
+    AUTO_JSON json_t *stop = bench_call(b, "host-stop", "%s", "{\"parallel\":8}");
+    assert_int_equal(failed(stop), 0);
+    assert_true(place_in_log(b, "app", "shutdown") < place_in_log(b, "cache", "shutdown"));
+    AUTO_JSON json_t *start = bench_call(b, "host-start", "%s", "{\"parallel\":8}");
+    assert_int_equal(failed(start), 0);
+    assert_true(place_in_log(b, "cache", "start") < place_in_log(b, "app", "start"));
+    assert_string_equal(bench_state(b, "mid"), "running");
+}
+
 static void test_a_delay_is_whole_though_the_timer_is_early(void **state)
 {
     struct bench *b = &bench;
@@ -392,6 +411,41 @@ static void test_a_stop_that_a_crash_cut_goes_on(void **state)
     bench_tidy(b, false);
 }
 
+static size_t jobs_of(const struct bench *b, const char *verb)
+{
+    AUTO_JSON json_t *answer = bench_call(b, "jobs", "%s", "");
+    const json_t *job;
+    size_t i, count = 0;
+
+    json_array_foreach(json_object_get(json_object_get(answer, "return"), "jobs"), i, job)
+    {
+        count += str_eq(json_get_string(job, "verb", ""), verb);
+    }
+    return count;
+}
+
+/* A user's destroy waits behind host-stop's shutdown, which it goes past after 5 s: host-stop,
+ * which would destroy next, is told in the middle of that and waits for the user's. */
+static void test_a_destroy_beside_a_stop_is_one(void **state)
+{
+    struct bench *b = &bench;
+    struct peer_conn c;
+
+    (void)state;
+    bench_start(b, NULL);
+    bench_run(b, "web1",
+              "reeve_host_destroy=1\\ncmdline='null.shutdown=stuck:9000 null.destroy=slow:1000'");
+    conn_open(&c, b);
+    int id = conn_request(&c, "host-stop", "");
+    await_job(b, "web1");
+    bench_do(b, "destroy", "%s", "{\"domain\":\"web1\"}");
+    AUTO_JSON json_t *stop = conn_answer(&c, id, BENCH_WAIT_MS);
+    conn_close(&c);
+    assert_int_equal(failed(stop), 0);
+    assert_int_equal(jobs_of(b, "destroy"), 1);
+    assert_string_equal(bench_state(b, "web1"), "halted");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, before, after)
 
 int main(int argc, char **argv)
@@ -399,6 +453,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         TEST(test_a_host_stops_and_starts),
         TEST(test_order_and_dependence),
+        TEST(test_names_and_numbers_in_a_round),
         TEST(test_a_delay_is_whole_though_the_timer_is_early),
         TEST(test_a_domain_whose_resume_failed_is_not_booted),
         TEST(test_no_space_for_a_suspend_is_a_shutdown),
@@ -406,6 +461,7 @@ int main(int argc, char **argv)
         TEST(test_a_stop_is_joined),
         TEST(test_a_stop_cuts_a_start),
         TEST(test_a_stop_that_a_crash_cut_goes_on),
+        TEST(test_a_destroy_beside_a_stop_is_one),
     };
 
     if (argc < 3) {
