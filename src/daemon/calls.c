@@ -460,3 +460,42 @@ void calls_job(struct daemon *d, struct request *r, struct domain *dom, enum ver
     }
     job_wait(j, on_job_end, call);
 }
+
+/* ---- work on libuv's threads ---- */
+
+struct queued {
+    uv_work_t own;
+    uv_work_t *work; /* the caller's */
+    uv_work_cb run;
+    uv_after_work_cb after;
+    struct daemon *daemon;
+};
+
+static void queued_run(uv_work_t *own)
+{
+    struct queued *q = own->data;
+
+    q->run(q->work);
+}
+
+static void queued_after(uv_work_t *own, int status)
+{
+    struct queued *q = own->data;
+
+    q->daemon->working--;
+    q->after(q->work, status);
+    free(q);
+}
+
+void calls_work(struct daemon *d, uv_work_t *work, uv_work_cb run, uv_after_work_cb after)
+{
+    struct queued *q = x_calloc(1, sizeof *q);
+
+    q->work = work;
+    q->run = run;
+    q->after = after;
+    q->daemon = d;
+    q->own.data = q;
+    d->working++;
+    uv_queue_work(d->loop, &q->own, queued_run, queued_after);
+}

@@ -373,7 +373,7 @@ void call_config_history(struct daemon *d, struct request *r)
     struct domain *dom = calls_domain(d, r);
 
     if (dom)
-        uv_queue_work(d->loop, &versions_of(d, r, dom)->work, on_worker, after_worker);
+        calls_work(d, &versions_of(d, r, dom)->work, on_worker, after_worker);
 }
 
 void call_config_diff(struct daemon *d, struct request *r)
@@ -388,5 +388,5 @@ void call_config_diff(struct daemon *d, struct request *r)
     v->stored = x_strdup(dom->r->config);
     if (dom->seen || dom->r->image.path)
         v->guest = x_strdup(record_live_config(dom->r));
-    uv_queue_work(d->loop, &v->work, on_worker, after_worker);
+    calls_work(d, &v->work, on_worker, after_worker);
 }

@@ -267,7 +267,7 @@ static void define_text(struct daemon *d, struct request *r, enum verb verb)
         fail(def, NULL, &e);
     } else if (json_get_bool(r->args, "dry_run", false)) {
         def->work.data = def;
-        uv_queue_work(d->loop, &def->work, check_on_worker, after_check);
+        calls_work(d, &def->work, check_on_worker, after_check);
     } else {
         define_go(def);
     }
@@ -325,5 +325,5 @@ void call_restore(struct daemon *d, struct request *r)
     def->file = x_strdup(json_get_string(r->args, "file", ""));
     def->args.file = x_strdup(def->file);
     def->work.data = def;
-    uv_queue_work(d->loop, &def->work, read_image_on_worker, after_image);
+    calls_work(d, &def->work, read_image_on_worker, after_image);
 }

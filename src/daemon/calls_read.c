@@ -290,7 +290,7 @@ void call_log(struct daemon *d, struct request *r)
         }
         str_copy(reading->uuid, sizeof reading->uuid, dom->r->uuid);
     }
-    uv_queue_work(d->loop, &reading->work, read_events, events_read);
+    calls_work(d, &reading->work, read_events, events_read);
 }
 
 static void read_jobs(uv_work_t *work)
@@ -323,7 +323,7 @@ void call_jobs(struct daemon *d, struct request *r)
 {
     struct reading *reading = reading_new(d, r);
 
-    uv_queue_work(d->loop, &reading->work, read_jobs, jobs_read);
+    calls_work(d, &reading->work, read_jobs, jobs_read);
 }
 
 /* wait for a state; a job is waited for like any verb. */
@@ -361,7 +361,14 @@ static bool wait_over(struct state_wait *w)
 {
     struct engine *g = &w->daemon->engine;
     struct domain *dom = engine_by_uuid(g, w->uuid);
+    struct err e;
 
+    if (!dom && w->state != ST_ABSENT) {
+        err_set(&e, ERR_NO_SUCH_DOMAIN, "%s is gone, and cannot become %s any more", w->name,
+                state_name(w->state));
+        request_fail(w->request, &e, json_pack("{s:s}", "domain", w->name));
+        return true;
+    }
     if (wait_state(w) != w->state)
         return false;
     request_return(w->request,
@@ -577,7 +584,7 @@ void call_subscribe(struct daemon *d, struct request *r)
         request_return(r, json_object());
         return;
     }
-    uv_queue_work(d->loop, &reading->work, read_events, replay_read);
+    calls_work(d, &reading->work, read_events, replay_read);
 }
 
 void call_console(struct daemon *d, struct request *r)
@@ -637,5 +644,5 @@ void call_doctor(struct daemon *d, struct request *r)
     ex->work.data = ex;
     ex->request = r;
     ex->doctor = doctor_new(&d->engine);
-    uv_queue_work(d->loop, &ex->work, examine, examined);
+    calls_work(d, &ex->work, examine, examined);
 }

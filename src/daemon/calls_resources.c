@@ -335,7 +335,7 @@ void call_vcpu_list(struct daemon *d, struct request *r)
         l->request = r;
         l->ref = dom->obs.ref;
         str_copy(l->ref.name, sizeof l->ref.name, dom->r->name);
-        uv_queue_work(d->loop, &l->work, look_at_vcpus, vcpus_seen);
+        calls_work(d, &l->work, look_at_vcpus, vcpus_seen);
         return;
     }
     request_fail(r, &e, json_pack("{s:s}", "domain", dom->r->name));

@@ -47,8 +47,21 @@ void stats_open(struct daemon *d)
     list_init(&d->stats->waiting);
 }
 
+static void freed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
 void stats_close(struct daemon *d)
 {
+    struct err e;
+
+    LIST_EACH (&d->stats->waiting, w, struct stats_wait, link) {
+        list_remove(&w->link);
+        err_set(&e, ERR_FAILED, "the daemon stops");
+        request_fail(w->request, &e, NULL);
+        uv_close((uv_handle_t *)&w->timer, freed);
+    }
     free_counters(d->stats->list, d->stats->count);
     free(d->stats);
 }
@@ -193,11 +206,6 @@ static void answer(struct daemon *d, struct request *r)
 }
 
 /* ---- the wait for them ---- */
-
-static void freed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
 
 static void finish(struct stats_wait *w)
 {

@@ -23,6 +23,7 @@ struct daemon {
     struct list waits;   /* struct state_wait.link of calls_read.c */
     struct stats *stats; /* owned; of calls_stats.c: the newest counters and who waits for newer */
     struct list image_calls; /* struct image_call.link of calls_image.c */
+    size_t working;          /* calls_work calls that have not come back */
 };
 
 /* fresh.c: runs fn(d, r) once the observation is not older than ENGINE_FRESH_MS: at once, after
@@ -31,6 +32,8 @@ typedef void fresh_fn(struct daemon *d, struct request *r);
 void fresh_wait(struct daemon *d, struct request *r, fresh_fn *fn);
 /* A look has come. */
 void fresh_arrived(struct daemon *d);
+/* The daemon stops: nobody waits any more. */
+void fresh_close(struct daemon *d);
 
 /* calls_stats.c: the counters of all domains have come (an observer_stats_fn; arg is the daemon).
  */
@@ -46,6 +49,9 @@ json_t *stats_counters(const struct daemon *d, const struct domain *dom);
 
 /* calls.c: finds the row of the call, checks role and arguments, runs it. */
 void calls_dispatch(void *daemon, struct request *r, const char *name);
+/* libuv's queue: `run` on one of its threads, then `after` on the loop, for which the daemon's end
+ * waits as it does for jobs. */
+void calls_work(struct daemon *d, uv_work_t *work, uv_work_cb run, uv_after_work_cb after);
 /* A domain has changed, or is gone (d NULL): `wait` may be over. */
 void calls_changed(struct daemon *d);
 /* Fails the request with the table's details about dom (NULL for none). */

@@ -58,6 +58,18 @@ void fresh_wait(struct daemon *d, struct request *r, fresh_fn *fn)
     observer_look(d->observer);
 }
 
+void fresh_close(struct daemon *d)
+{
+    struct err e;
+
+    LIST_EACH (&d->fresh, f, struct fresh, link) {
+        list_remove(&f->link);
+        err_set(&e, ERR_FAILED, "the daemon stops");
+        request_fail(f->request, &e, NULL);
+        uv_close((uv_handle_t *)&f->timer, freed);
+    }
+}
+
 void fresh_arrived(struct daemon *d)
 {
     if (!is_fresh(&d->engine))

@@ -219,7 +219,7 @@ static void on_tick(uv_timer_t *tick)
 
 static bool threads_work(const struct daemon *d)
 {
-    return d->engine.running > 0 || !list_empty(&d->image_calls);
+    return d->engine.running > 0 || d->working > 0 || !list_empty(&d->image_calls);
 }
 
 /* After SIGTERM: what can be cancelled is, and gets 10 s to roll back. */
@@ -339,6 +339,7 @@ static int run(struct daemon *d, struct post *post, uv_async_t *async, struct er
     end_jobs(d);
     server_stop(d->server);
     d->server = NULL;
+    fresh_close(d);
     observer_stop(TAKE(d->observer));
     bool whole = !threads_work(d);
     if (whole) {

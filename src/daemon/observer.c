@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { LOOK_MS = 150, STACK_BYTES = 256 * 1024 };
+enum { LOOK_MS = 150, AGAIN_MS = 1000, STACK_BYTES = 256 * 1024 };
 
 struct observer {
     const struct driver *driver;
@@ -46,7 +46,8 @@ static void deliver(void *arg)
     free(s);
 }
 
-static void look(struct observer *o)
+/* False when it failed. */
+static bool look(struct observer *o)
 {
     struct op op = op_within(LOOK_MS);
     struct seen *s = x_calloc(1, sizeof *s);
@@ -59,9 +60,10 @@ static void look(struct observer *o)
     if (o->driver->list(o->handle, &op, &s->seen, &s->count, &e) < 0) {
         log_error("cannot look at the domains: %s", e.msg);
         free(s);
-        return;
+        return false;
     }
     post_send(o->post, deliver, s);
+    return true;
 }
 
 /* The same for counters. */
@@ -100,25 +102,36 @@ static void count(struct observer *o)
     post_send(o->post, deliver_stats, c);
 }
 
+/* Until a look is asked for, or a while has passed. */
+static void wait_asked(struct observer *o)
+{
+    struct pollfd asked = {.fd = o->wake_fd, .events = POLLIN};
+
+    while (poll(&asked, 1, AGAIN_MS) < 0 && errno == EINTR)
+        continue;
+}
+
 static void *observe(void *arg)
 {
     struct observer *o = arg;
+    bool looked = true, watched = true;
     struct err e;
 
     while (!atomic_load(&o->stop)) {
-        int changed = o->driver->watch(o->handle, o->wake_fd, &e);
-        if (changed < 0) {
-            log_error("cannot watch the domains, looks are made on request only: %s", e.msg);
-            struct pollfd asked = {.fd = o->wake_fd, .events = POLLIN};
-            while (poll(&asked, 1, -1) < 0 && errno == EINTR)
-                continue;
-        }
+        /* What the watch told is not told again: a look that failed is made again. */
+        bool watches = looked && o->driver->watch(o->handle, o->wake_fd, &e) >= 0;
+        if (looked && !watches && watched)
+            log_error("cannot watch the domains, they are looked at each second: %s", e.msg);
+        if (looked)
+            watched = watches;
+        if (!watches)
+            wait_asked(o);
         uint64_t times;
         if (read(o->wake_fd, &times, sizeof times) < 0 && errno != EAGAIN)
             log_error("the observer's eventfd failed");
         if (atomic_load(&o->stop))
             break;
-        look(o);
+        looked = look(o);
         if (atomic_exchange(&o->stats, false))
             count(o);
     }

@@ -151,7 +151,7 @@ static void on_slow(uv_timer_t *timer)
     if (c->unsent > 0 && clock_mono_ms() - c->taken_ms >= SERVER_SLOW_MS) {
         log_info("a client (%s) takes nothing of what it is sent; dropped", c->actor);
         client_close(c);
-    } else if (c->broken || (c->finished && hung_up(c))) {
+    } else if (c->broken || (!c->reading && hung_up(c))) {
         client_close(c);
     }
 }
@@ -170,9 +170,9 @@ static void on_sent(uv_write_t *write, int status)
         return;
     }
     c->taken_ms = clock_mono_ms();
-    if (c->unsent == 0 && !c->finished)
-        uv_timer_stop(&c->slow);
     read_more(c);
+    if (c->unsent == 0 && c->reading)
+        uv_timer_stop(&c->slow);
 }
 
 /* Sends what the socket takes now and queues the rest. */
@@ -416,6 +416,9 @@ static void read_less(struct client *c)
         return;
     uv_read_stop((uv_stream_t *)&c->pipe);
     c->reading = false;
+    /* Nothing else would tell that it goes away. */
+    if (!uv_is_active((uv_handle_t *)&c->slow))
+        watch_client(c, SERVER_LOOK_MS);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -455,6 +458,8 @@ static void read_more(struct client *c)
         return;
     }
     c->reading = true;
+    if (c->unsent == 0)
+        uv_timer_stop(&c->slow);
     uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
     take_lines(c);
     read_less(c);

@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "core/store.h"
 #include "daemon/bench.h"
+#include "daemon/server.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -435,7 +436,40 @@ static void test_wait_for_state(void **state)
     bench_do(&bench, "delete", "%s", "{\"domain\":\"web1\",\"destroy\":true}");
     AUTO_JSON json_t *gone = conn_answer(&c, absent, BENCH_WAIT_MS);
     assert_non_null(json_object_get(gone, "return"));
+    /* What is gone will not be anything any more. */
+    bench_define(&bench, "create", "web2", "null.poweroff-after=500");
+    int halted = conn_request(&c, "wait", "{\"domain\":\"web2\",\"state\":\"halted\"}");
+    AUTO_JSON json_t *never = conn_answer(&c, halted, BENCH_WAIT_MS);
+    assert_string_equal(code_of(never), "no-such-domain");
     conn_close(&c);
+}
+
+static void await_clients(int64_t count)
+{
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+
+    for (;;) {
+        AUTO_JSON json_t *info = bench_call(&bench, "info", "%s", "");
+        if (json_get_int(json_object_get(info, "return"), "clients", 0) == count)
+            return;
+        bench_pause(deadline, "that a client which has gone is not counted");
+    }
+}
+
+/* It may ask no more, so nothing of it is read, and it goes away. */
+static void test_client_with_all_its_requests_vanishes(void **state)
+{
+    struct peer_conn c;
+
+    (void)state;
+    bench_start(&bench, NULL);
+    bench_define(&bench, "new", "web1", "");
+    conn_open(&c, &bench);
+    for (int i = 0; i < SERVER_REQUESTS_MAX; i++)
+        (void)conn_request(&c, "wait", "{\"domain\":\"web1\",\"state\":\"crashed\"}");
+    await_clients(2);
+    conn_close(&c);
+    await_clients(1);
 }
 
 /* A guest's own end is seen with nobody asking. */
@@ -1008,6 +1042,27 @@ static void test_stop(void **state)
 }
 
 /* A job that hears nothing keeps the daemon for 10 s and no longer; the next start undoes it. */
+/* Who waits for a look, and who works on it, when the daemon stops. */
+static void test_stop_in_a_look(void **state)
+{
+    static const char *const calls[] = {"show", "doctor", "stats"};
+
+    (void)state;
+    bench_start(&bench, NULL);
+    bench_define(&bench, "create", "web1", "null.list=slow:100 null.info=slow:1000");
+    bench_kill(&bench);
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        struct peer_conn c;
+        bench_start(&bench, NULL);
+        conn_open(&c, &bench);
+        poll(NULL, 0, 300); /* past what counts as fresh */
+        (void)conn_request(&c, calls[i], i == 0 ? "{\"domain\":\"web1\"}" : "");
+        poll(NULL, 0, 30);
+        bench_stop(&bench, 15 * 1000);
+        conn_close(&c);
+    }
+}
+
 static void test_stop_with_stuck_job(void **state)
 {
     (void)state;
@@ -1185,6 +1240,7 @@ int main(int argc, char **argv)
         CASE(test_client_vanishes),
         CASE(test_no_wait),
         CASE(test_wait_for_state),
+        CASE(test_client_with_all_its_requests_vanishes),
         CASE(test_wait_for_guest),
         CASE(test_end_that_fails),
         CASE(test_busy),
@@ -1201,6 +1257,7 @@ int main(int argc, char **argv)
         CASE(test_single_instance),
         CASE(test_notify),
         CASE(test_stop),
+        CASE(test_stop_in_a_look),
         CASE(test_stop_with_stuck_job),
         CASE(test_idle),
         CASE(test_thousand_domains),
