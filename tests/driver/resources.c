@@ -36,8 +36,8 @@ enum {
 
 /* ---- helpers ---- */
 
-static const char *const file_names[] = {"extra.img", "stream", "one.iso",
-                                         "two.iso",   "core",   "line.sock"};
+static const char *const file_names[] = {"extra.img", "stream",    "one.iso", "two.iso",
+                                         "core",      "line.sock", "scsi.img"};
 
 /* The path of a new file of that size in the rig's folder; `end` removes it. */
 static char *new_file(struct rig *r, const char *name, off_t bytes)
@@ -576,17 +576,36 @@ void cpus_come_and_go(void **state)
     end(g);
 }
 
+/* With a disk of before and one of after: what QEMU makes of one can depend on how many CPUs there
+ * are when it comes. */
 void cpus_that_came_are_saved(void **state)
 {
     struct rig *r = *state;
     struct guest *g = with_cpus(r, 1, 3);
+    AUTO_FREE char *path = new_file(r, "extra.img", DISK_BYTES);
+    AUTO_FREE char *scsi_path = new_file(r, "scsi.img", DISK_BYTES);
+    AUTO_FREE char *said = disk_said(r, vd(r, 'b'), "3145728 bytes rw");
+    struct conf_disk disks[] = {disk_of(vd(r, 'b'), path), disk_of("sda", scsi_path)};
+    size_t count = r->subject->has_process ? 2 : 1;
 
+    attach(g, device_of_disk(g, &disks[0]));
     set_cpus(g, 2);
-    g->conf->vcpus = 2;
-    save_and_restore(g);
-    assert_int_equal(guest_info(g).vcpus, 2);
-    ask(g, "cpus", "cpus 2");
-    set_cpus(g, 3);
+    if (count > 1)
+        attach(g, device_of_disk(g, &disks[1]));
+    g->conf->disks = x_calloc(count, sizeof *g->conf->disks);
+    for (size_t i = 0; i < count; i++) {
+        g->conf->disks[i] = disks[i];
+        g->conf->disks[i].target = x_strdup(disks[i].target);
+    }
+    g->conf->disk_count = count;
+    for (unsigned cpus = 2; cpus <= 3; cpus++) {
+        set_cpus(g, cpus);
+        g->conf->vcpus = cpus;
+        save_and_restore(g);
+        assert_int_equal(guest_info(g).vcpus, cpus);
+        ask(g, "disk", said);
+    }
+    ask(g, "cpus", "cpus 3");
     guest_expect_runs(g);
     end(g);
 }

@@ -340,6 +340,12 @@ static void test_platform(void **state)
         "qemu-7.2 machine=pc accel=tcg cpu=max places=vda:-1",
         "qemu-7.2 machine=pc accel=tcg cpu=max places=vda:0,vdb:0",
         "qemu-7.2 machine=pc accel=tcg cpu=max places=- features=",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=- queues=",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=- queues=0",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=- queues=65",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=- queues=4x",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=- queues=-1",
+        "qemu-7.2 machine=pc accel=tcg cpu=max places=- features=aes queues=4",
         "qemu-7.2 machine=pc accel=tcg cpu=max places=- feature=aes",
         "qemu-7.2 machine=pc accel=tcg cpu=max places=a-name-that-is-much-too-long:0",
     };
@@ -356,6 +362,11 @@ static void test_platform(void **state)
     assert_int_equal(platform_parse(more, &platform, &e), 0);
     AUTO_FREE char *more_back = platform_text(&platform);
     assert_string_equal(more_back, more);
+    AUTO_FREE char *most = x_asprintf("%s queues=64 features=aes,avx2,avx", text);
+    assert_int_equal(platform_parse(most, &platform, &e), 0);
+    assert_int_equal(platform.queues, 64);
+    AUTO_FREE char *most_back = platform_text(&platform);
+    assert_string_equal(most_back, most);
     here = platform;
     assert_int_equal(platform_compare_features(&platform, &here, &e), 0);
     strcpy(here.features, "avx512f,avx2,xaes,aesx,avx");

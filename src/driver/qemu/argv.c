@@ -262,6 +262,8 @@ static void add_scsi(struct args *a, const struct launch *l)
         return;
     str_addf(&device, "%s,id=" PLACE_SCSI, l->machine->scsi);
     add_place(&device, l, l->scsi_place);
+    if (l->queues > 0)
+        str_addf(&device, ",num_queues=%u", l->queues);
     option(a, "-device", "%s", device.data);
 }
 
@@ -292,6 +294,8 @@ static void add_disk(struct args *a, const struct launch *l, size_t i)
     case DISK_BLOCK:
         str_add(&device, l->machine->block);
         add_place(&device, l, disk->place);
+        if (l->queues > 0)
+            str_addf(&device, ",num-queues=%u", l->queues);
         break;
     case DISK_SCSI:
     case DISK_SCSI_CDROM:

@@ -89,6 +89,8 @@ static int need_scsi(struct plug *p, const struct op *op, struct err *e)
         return there < 0 ? -1 : 0;
     json_t *arguments = json_pack("{s:s, s:s}", "driver", p->l.machine->scsi, "id", PLACE_SCSI);
     set_place(arguments, p->l.machine, p->launch.scsi_place);
+    if (p->l.meta.queues > 0)
+        json_set_int(arguments, "num_queues", p->l.meta.queues);
     return add_device(p, arguments, op, e);
 }
 
@@ -100,6 +102,8 @@ static json_t *disk_device(const struct plug *p)
     if (disk->kind == DISK_BLOCK) {
         json_set_string(arguments, "driver", p->l.machine->block);
         set_place(arguments, p->l.machine, disk->place);
+        if (p->l.meta.queues > 0)
+            json_set_int(arguments, "num-queues", p->l.meta.queues);
     } else {
         json_set_string(arguments, "driver", disk->kind == DISK_SCSI ? "scsi-hd" : "scsi-cd");
         json_set_string(arguments, "bus", "scsi.0");

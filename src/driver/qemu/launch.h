@@ -61,6 +61,11 @@ struct launch {
     size_t serial_count;
     struct launch_nic *nics; /* owned */
     size_t nic_count;
+    /* Of each virtio disk and controller, also of those that come later. Without it QEMU takes the
+     * CPUs that there are at its start, which are more for a guest that was saved with CPUs that
+     * came later: then its disks are others than those in the saved state, which is not loaded. 0:
+     * QEMU's own choice, where images and guests of an earlier version have it. */
+    unsigned queues;
     bool has_scsi;
     int scsi_place;
     struct places places; /* given: those of a saved guest; launch_place adds the rest */

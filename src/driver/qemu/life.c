@@ -334,6 +334,7 @@ int life_platform(struct driver_handle *h, const struct domain_ref *ref, char **
     str_copy(platform.accel, sizeof platform.accel, meta.accel);
     str_copy(platform.cpu, sizeof platform.cpu, meta.cpu);
     platform.places = meta.places;
+    platform.queues = meta.queues;
     if (platform_ask_features(&s.qmp, &platform, &op, e) < 0)
         return -1;
     *ret = platform_text(&platform);

@@ -24,25 +24,27 @@ static const struct row {
     enum kind kind;
     size_t at;
     size_t max;
+    bool may_be_missing; /* in a file of an earlier version: 0 then */
 } rows[] = {
-    {"uuid",           TEXT,     AT(ref.uuid),       SIZE(ref.uuid)},
-    {"name",           TEXT,     AT(ref.name),       SIZE(ref.name)},
-    {"id",             UNSIGNED, AT(ref.id),         0             },
-    {"pid",            PID,      AT(pid),            0             },
-    {"start",          U64,      AT(start),          0             },
-    {"memory_kib",     U64,      AT(memory_kib),     0             },
-    {"max_memory_kib", U64,      AT(max_memory_kib), 0             },
-    {"vcpus",          UNSIGNED, AT(vcpus),          0             },
-    {"max_vcpus",      UNSIGNED, AT(max_vcpus),      0             },
-    {"machine",        TEXT,     AT(machine),        SIZE(machine) },
-    {"accel",          TEXT,     AT(accel),          SIZE(accel)   },
-    {"cpu",            TEXT,     AT(cpu),            SIZE(cpu)     },
-    {"qemu",           TEXT,     AT(qemu),           SIZE(qemu)    },
-    {"places",         PLACES,   AT(places),         0             },
-    {"vnc",            TEXT,     AT(vnc),            SIZE(vnc)     },
-    {"ram_inode",      U64,      AT(ram_inode),      0             },
-    {"console",        BOOL,     AT(console),        0             },
-    {"reboots",        BOOL,     AT(reboots),        0             },
+    {"uuid",           TEXT,     AT(ref.uuid),       SIZE(ref.uuid), false},
+    {"name",           TEXT,     AT(ref.name),       SIZE(ref.name), false},
+    {"id",             UNSIGNED, AT(ref.id),         0,              false},
+    {"pid",            PID,      AT(pid),            0,              false},
+    {"start",          U64,      AT(start),          0,              false},
+    {"memory_kib",     U64,      AT(memory_kib),     0,              false},
+    {"max_memory_kib", U64,      AT(max_memory_kib), 0,              false},
+    {"vcpus",          UNSIGNED, AT(vcpus),          0,              false},
+    {"max_vcpus",      UNSIGNED, AT(max_vcpus),      0,              false},
+    {"machine",        TEXT,     AT(machine),        SIZE(machine),  false},
+    {"accel",          TEXT,     AT(accel),          SIZE(accel),    false},
+    {"cpu",            TEXT,     AT(cpu),            SIZE(cpu),      false},
+    {"qemu",           TEXT,     AT(qemu),           SIZE(qemu),     false},
+    {"places",         PLACES,   AT(places),         0,              false},
+    {"vnc",            TEXT,     AT(vnc),            SIZE(vnc),      false},
+    {"ram_inode",      U64,      AT(ram_inode),      0,              false},
+    {"queues",         UNSIGNED, AT(queues),         0,              true },
+    {"console",        BOOL,     AT(console),        0,              false},
+    {"reboots",        BOOL,     AT(reboots),        0,              false},
 };
 
 static json_t *row_json(const struct row *row, const struct meta *meta)
@@ -133,9 +135,11 @@ int meta_read(int dirfd, struct meta *ret, struct err *e)
     if (!json)
         return err_set(e, ERR_DAMAGED, "cannot use %s: %s", FOLDER_META, why.msg);
     struct meta meta = {0};
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (!row_read(&rows[i], json_object_get(json, rows[i].key), &meta))
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const json_t *value = json_object_get(json, rows[i].key);
+        if (!(rows[i].may_be_missing && !value) && !row_read(&rows[i], value, &meta))
             return err_set(e, ERR_DAMAGED, "cannot use %s: bad %s", FOLDER_META, rows[i].key);
+    }
     *ret = meta;
     return 0;
 }

@@ -13,7 +13,7 @@
 #include "core/driver.h"
 #include "driver/qemu/place.h"
 
-enum { META_MACHINE_MAX = 64, META_VERSION_MAX = 32 };
+enum { META_MACHINE_MAX = 64, META_VERSION_MAX = 32, META_QUEUES_MAX = 64 };
 
 struct meta {
     struct domain_ref ref;
@@ -30,6 +30,7 @@ struct meta {
     struct places places;           /* of its devices */
     char vnc[OBSERVATION_VNC_MAX];  /* "" for none */
     uint64_t ram_inode;             /* of the file that is its memory; 0: it is a memfd */
+    unsigned queues;                /* of its disks, as launch.queues */
     bool console;                   /* console.sock is there */
     bool reboots;                   /* a guest that reboots itself comes up again by itself */
 };

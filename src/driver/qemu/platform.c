@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "driver/qemu/platform.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,20 +9,31 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+enum { QUEUES_TEXT_MAX = 12 };
+
 char *platform_text(const struct platform *platform)
 {
-    char places[PLACES_TEXT_MAX];
+    char places[PLACES_TEXT_MAX], queues[QUEUES_TEXT_MAX] = "";
 
     places_text(&platform->places, places);
-    return x_asprintf("qemu-%s machine=%s accel=%s cpu=%s places=%s%s%s", platform->qemu,
+    if (platform->queues > 0)
+        snprintf(queues, sizeof queues, "%u", platform->queues);
+    return x_asprintf("qemu-%s machine=%s accel=%s cpu=%s places=%s%s%s%s%s", platform->qemu,
                       platform->machine, platform->accel, platform->cpu, places,
+                      queues[0] ? " queues=" : "", queues,
                       platform->features[0] ? " features=" : "", platform->features);
+}
+
+static bool parse_queues(const char *text, unsigned *ret)
+{
+    *ret = (unsigned)strtoul(text, NULL, 10);
+    return text[strspn(text, "0123456789")] == '\0' && *ret >= 1 && *ret <= META_QUEUES_MAX;
 }
 
 int platform_parse(const char *text, struct platform *ret, struct err *e)
 {
     struct platform p = {0};
-    char places[PLACES_TEXT_MAX] = "";
+    char places[PLACES_TEXT_MAX] = "", queues[QUEUES_TEXT_MAX] = "";
     const struct {
         const char *lead;
         char *to;
@@ -33,19 +45,27 @@ int platform_parse(const char *text, struct platform *ret, struct err *e)
         {"accel=",    p.accel,    sizeof p.accel,    false},
         {"cpu=",      p.cpu,      sizeof p.cpu,      false},
         {"places=",   places,     sizeof places,     false},
+        {"queues=",   queues,     sizeof queues,     true },
         {"features=", p.features, sizeof p.features, true },
     };
     AUTO_FREE char *copy = x_strdup(text);
     char *rest = NULL;
     char *word = strtok_r(copy, " ", &rest);
+    bool good = true;
 
-    for (size_t i = 0; i < ARRAY_LEN(words); i++, word = strtok_r(NULL, " ", &rest))
-        if (!(words[i].may_be_missing && !word) &&
-            (!word || !str_starts(word, words[i].lead) ||
-             !str_copy(words[i].to, words[i].size, word + strlen(words[i].lead)) ||
-             !words[i].to[0]))
-            return err_set(e, ERR_DAMAGED, "the image was not saved by the QEMU driver: \"%s\"",
-                           text);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (word && str_starts(word, words[i].lead)) {
+            good = good && str_copy(words[i].to, words[i].size, word + strlen(words[i].lead)) &&
+                   words[i].to[0];
+            word = strtok_r(NULL, " ", &rest);
+        } else {
+            good = good && words[i].may_be_missing;
+        }
+    }
+    if (queues[0])
+        good = good && parse_queues(queues, &p.queues);
+    if (!good || word)
+        return err_set(e, ERR_DAMAGED, "the image was not saved by the QEMU driver: \"%s\"", text);
     if (places_parse(places, &p.places, e) < 0)
         return err_wrap(e, "the image was not saved by the QEMU driver");
     *ret = p;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a restore must have alike, as one line: "qemu-7.2.22 machine=pc-i440fx-7.2 accel=tcg
- * cpu=max places=vda:0 features=aes,avx", the places as of place.h. */
+ * cpu=max places=vda:0 queues=4 features=aes,avx", the places as of place.h. */
 #ifndef DRIVER_QEMU_PLATFORM_H
 #define DRIVER_QEMU_PLATFORM_H
 
@@ -16,6 +16,7 @@ struct platform {
     char accel[8];
     char cpu[16];
     struct places places;
+    unsigned queues;                      /* as launch.queues; may be missing */
     char features[PLATFORM_FEATURES_MAX]; /* of the guest's CPU, by commas; "": not known */
 };
 

@@ -88,6 +88,9 @@ static int choose_platform(struct start *s, struct err *e)
     str_copy(p->qemu, sizeof p->qemu, s->h->binary.version);
     str_copy(p->accel, sizeof p->accel, s->accel.name);
     str_copy(p->cpu, sizeof p->cpu, s->accel.cpu);
+    unsigned most = s->args->conf->max_vcpus;
+    if (s->launch.machine->places > 0)
+        p->queues = most < META_QUEUES_MAX ? most : META_QUEUES_MAX;
     return 0;
 }
 
@@ -125,6 +128,7 @@ static int decide(struct start *s, bool incoming, struct err *e)
     if ((s->args->platform ? take_platform(s, e) : choose_platform(s, e)) < 0)
         return -1;
     s->launch.places = s->platform.places;
+    s->launch.queues = s->platform.queues;
     if (launch_place(&s->launch, e) < 0)
         return -1;
     s->launch.machine_name = s->platform.machine;
@@ -445,6 +449,7 @@ static int write_meta(struct start *s, struct observation *ret, struct err *e)
     str_copy(meta.cpu, sizeof meta.cpu, p->cpu);
     str_copy(meta.qemu, sizeof meta.qemu, p->qemu);
     meta.places = s->launch.places;
+    meta.queues = s->launch.queues;
     if (conf->vnc == CONF_FLAG_ON) {
         AUTO_FREE char *path = x_asprintf("%s/%s/%s", s->h->dir, meta.ref.uuid, FOLDER_VNC);
         if (!str_copy(meta.vnc, sizeof meta.vnc, path))
