@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "rig.h"
 
@@ -91,4 +92,79 @@ void saves_in_vain_harm_nothing(void **state)
     }
     guest_destroy(g);
     guest_free(g);
+}
+
+struct live_save {
+    struct guest *g;
+    int fd;
+    int result;
+    struct err e;
+};
+
+static void *save_live(void *arg)
+{
+    struct live_save *s = arg;
+    struct rig *r = s->g->rig;
+    struct op op = rig_op(r);
+    int64_t stopped_ms;
+
+    s->result = r->driver->save_live(r->handle, &s->g->ref, s->fd, &op, &stopped_ms, &s->e);
+    close(s->fd);
+    return NULL;
+}
+
+/* A save has the guest's only line to its driver: a list asks by another. */
+static void await_listed(struct guest *g, enum observed state)
+{
+    int64_t deadline = clock_mono_ms() + g->rig->subject->boot_ms;
+    struct observation seen = {0};
+
+    while (!guest_listed(g, &seen) || seen.state != state) {
+        if (clock_mono_ms() > deadline)
+            fail_msg("state %d did not come; it is %d", (int)state, (int)seen.state);
+        g->rig->subject->value(g);
+        poll(NULL, 0, 10);
+    }
+}
+
+/* It is not let run on, and how it ended is seen. */
+void a_guest_that_ends_in_a_live_save_has_ended(void **state)
+{
+    static const struct {
+        enum behaviour behaviour;
+        enum observed end;
+    } ends[] = {
+        {POWERS_OFF, OBS_SHUTDOWN},
+        {CRASHES,    OBS_CRASHED },
+    };
+    struct rig *r = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct guest *g = guest_running(r, ends[i].behaviour);
+        struct live_save save = {.g = g};
+        struct op op = rig_op(r);
+        char bytes[65536];
+        pthread_t thread;
+        struct err e;
+        int fds[2];
+
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        save.fd = fds[1];
+        assert_int_equal(pthread_create(&thread, NULL, save_live, &save), 0);
+        /* It has begun, and cannot end while nobody reads. */
+        assert_true(read(fds[0], bytes, sizeof bytes) > 0);
+        r->subject->provoke(g, ends[i].behaviour);
+        await_listed(g, ends[i].end);
+        while (read(fds[0], bytes, sizeof bytes) > 0)
+            continue;
+        pthread_join(thread, NULL);
+        close(fds[0]);
+        assert_int_equal(save.result, -1);
+        assert_int_equal(save.e.code, ERR_WRONG_STATE);
+        assert_int_equal(guest_info(g).state, ends[i].end);
+        EXPECT_ERR(r->driver->save_undo(r->handle, &g->ref, false, &op, &e), ERR_WRONG_STATE);
+        assert_int_equal(guest_info(g).state, ends[i].end);
+        guest_destroy(g);
+        guest_free(g);
+    }
 }

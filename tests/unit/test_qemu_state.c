@@ -381,6 +381,28 @@ static void test_platform(void **state)
     }
 }
 
+static void test_end_by_events(void **state)
+{
+#define EVENT(name) "{\"event\": \"" name "\"}\n"
+    static const struct {
+        const char *text, *end;
+    } journals[] = {
+        {"",                                                                 NULL            },
+        {EVENT("RESUME") EVENT("RTC_CHANGE"),                                NULL            },
+        {EVENT("RESUME") EVENT("SHUTDOWN") EVENT("STOP") EVENT("MIGRATION"), "shutdown"      },
+        {EVENT("GUEST_PANICKED") EVENT("STOP"),                              "guest-panicked"},
+        {EVENT("WATCHDOG") EVENT("STOP"),                                    "watchdog"      },
+        {EVENT("SHUTDOWN") EVENT("STOP") EVENT("RESET") EVENT("RESUME"),     NULL            },
+        {"DOWN\"}\n" EVENT("STOP") "{\"event\": \"SHUTDOWN\"",               NULL            },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(journals); i++) {
+        const char *end = observation_journal_last(journals[i].text, strlen(journals[i].text));
+        assert_string_equal(end ? end : "", journals[i].end ? journals[i].end : "");
+    }
+}
+
 /* A folder however deep has sockets, though an address holds 107 bytes. */
 static void test_sockets_in_deep_folders(void **state)
 {
@@ -421,6 +443,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_resets_are_caught_up_with, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_set_aside, setup, teardown),
         cmocka_unit_test(test_platform),
+        cmocka_unit_test(test_end_by_events),
         cmocka_unit_test_setup_teardown(test_sockets_in_deep_folders, setup, teardown),
     };
 

@@ -27,7 +27,7 @@ struct note {
 
 enum { NOTE_MAX = QMP_STATUS_MAX + IDENT_NAME_MAX + 2 };
 
-static int write_note(int dirfd, const char *status, const char *name, struct err *e)
+int aside_note(int dirfd, const char *status, const char *name, struct err *e)
 {
     AUTO_FREE char *text = x_asprintf("%s %s\n", status, name);
     AUTO_CLOSE int fd = openat(dirfd, FOLDER_ASIDE ".new",
@@ -113,7 +113,7 @@ static int give_away_disks(struct session *s, const char *name, const struct op 
     if (now.state != OBS_SHUTDOWN && now.state != OBS_CRASHED)
         return err_set(e, ERR_WRONG_STATE, "the guest has not ended");
     aside_status(s->dirfd, status);
-    return write_note(s->dirfd, status, name, e) < 0 ? -1 : save_nowhere(s, op, e);
+    return aside_note(s->dirfd, status, name, e) < 0 ? -1 : save_nowhere(s, op, e);
 }
 
 /* QEMU does not tell of netdevs, and refuses for one that is not there. A card of which the host's

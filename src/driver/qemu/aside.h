@@ -19,6 +19,9 @@
 int aside_set(struct driver_handle *h, const struct domain_ref *ref, const struct domain_ref *as,
               const struct op *op, struct err *e);
 
+/* Writes down how the guest ended, as query-status had it, for aside_status. ERR_FAILED. */
+int aside_note(int dirfd, const char *status, const char *name, struct err *e) MUST_CHECK;
+
 /* Puts how the guest ended in the place of status, when that says no more than that its state is
  * being given away, or has been; else nothing happens. */
 void aside_status(int dirfd, char status[QMP_STATUS_MAX]);

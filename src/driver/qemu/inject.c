@@ -10,7 +10,7 @@
 #include "driver/qemu/live.h"
 
 /* How long the keys are held: the guest sees them go down and up. */
-enum { HOLD_MS = 100 };
+enum { HOLD_MS = 100, UP_MS = HOLD_MS + 20 };
 
 /* The console's line may be held by somebody, so it is the keyboard: pc and q35 have one with or
  * without a screen. */
@@ -29,11 +29,14 @@ int inject_sysrq(struct driver_handle *h, const struct domain_ref *ref, char key
     if (l.machine->places == 0)
         return err_set(e, ERR_UNSUPPORTED, "the machine %s has no keyboard; pc and q35 have one",
                        l.machine->name);
-    return qmp_run(&l.s.qmp, "send-key",
-                   json_pack("{s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}], s:i}", "keys", "type",
-                             "qcode", "data", "alt", "type", "qcode", "data", "sysrq", "type",
-                             "qcode", "data", name, "hold-time", HOLD_MS),
-                   op, NULL, e);
+    if (qmp_run(&l.s.qmp, "send-key",
+                json_pack("{s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}], s:i}", "keys", "type", "qcode",
+                          "data", "alt", "type", "qcode", "data", "sysrq", "type", "qcode", "data",
+                          name, "hold-time", HOLD_MS),
+                op, NULL, e) < 0)
+        return -1;
+    /* That they go up again is in no saved state: one that comes now would keep them down. */
+    return op_nap(op, UP_MS, "the keys", e);
 }
 
 static const struct {

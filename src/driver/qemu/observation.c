@@ -71,18 +71,58 @@ enum reason observation_journal_reason(const char *text, size_t len)
     return reason;
 }
 
-/* Power-off and reboot leave the same status; only the event told them apart. */
-static enum reason end_reason(int dirfd)
+const char *observation_journal_last(const char *text, size_t len)
+{
+    static const struct {
+        const char *event, *status;
+    } events[] = {
+        {"SHUTDOWN",       "shutdown"      },
+        {"GUEST_PANICKED", "guest-panicked"},
+        {"WATCHDOG",       "watchdog"      },
+        {"RESET",          NULL            },
+        {"RESUME",         NULL            },
+    };
+    const char *status = NULL;
+
+    for (const char *at = text, *end; at < text + len; at = end + 1) {
+        end = memchr(at, '\n', (size_t)(text + len - at));
+        if (!end)
+            break;
+        struct err e;
+        AUTO_JSON json_t *event = json_parse_object(at, (size_t)(end - at), &e);
+        for (size_t i = 0; i < ARRAY_LEN(events); i++)
+            if (str_eq(json_get_string(event, "event", NULL), events[i].event))
+                status = events[i].status;
+    }
+    return status;
+}
+
+/* Its end; 0 bytes when there is none. */
+static size_t read_journal(int dirfd, char text[JOURNAL_TAIL])
 {
     AUTO_CLOSE int fd = openat(dirfd, FOLDER_JOURNAL_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    char text[JOURNAL_TAIL];
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0)
-        return REASON_GUEST_POWEROFF;
+        return 0;
     off_t from = st.st_size > JOURNAL_TAIL ? st.st_size - JOURNAL_TAIL : 0;
-    ssize_t n = pread(fd, text, sizeof text, from);
-    return n <= 0 ? REASON_GUEST_POWEROFF : observation_journal_reason(text, (size_t)n);
+    ssize_t n = pread(fd, text, JOURNAL_TAIL, from);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+/* Power-off and reboot leave the same status; only the event told them apart. */
+static enum reason end_reason(int dirfd)
+{
+    char text[JOURNAL_TAIL];
+
+    return observation_journal_reason(text, read_journal(dirfd, text));
+}
+
+const char *observation_journal_end(int dirfd)
+{
+    char text[JOURNAL_TAIL];
+
+    return observation_journal_last(text, read_journal(dirfd, text));
 }
 
 static void trim_journal(int dirfd)

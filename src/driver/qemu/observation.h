@@ -16,6 +16,13 @@ void observation_set_status(struct observation *o, int dirfd, const char *status
 /* Its process has died. */
 void observation_set_dead(struct observation *o);
 
+/* The word of query-status for how the guest has ended, by the last of its events; NULL: it has
+ * not. For a migration that went on through the end: after it QEMU's status tells of it alone. */
+const char *observation_journal_end(int dirfd);
+
+/* For tests: the same of len bytes of QMP lines. */
+const char *observation_journal_last(const char *text, size_t len);
+
 /* For tests: the reason that a journal's last SHUTDOWN event gives; len bytes of QMP lines. */
 enum reason observation_journal_reason(const char *text, size_t len);
 

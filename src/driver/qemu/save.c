@@ -23,8 +23,10 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "driver/qemu/aside.h"
 #include "driver/qemu/folder.h"
 #include "driver/qemu/meta.h"
+#include "driver/qemu/observation.h"
 #include "driver/qemu/ram.h"
 #include "driver/qemu/session.h"
 
@@ -132,13 +134,37 @@ static bool runs(const char *status)
     return str_eq(status, "running") || str_eq(status, "suspended");
 }
 
-/* Lets the guest go on, or stand still for good, after a migration that is over. */
+/* A guest that ran when its save began can end before it is stopped. It must not run on behind its
+ * own end, so that is written down, and then it is no other than one that ended elsewhere. Returns
+ * 1 when it has ended. */
+static int note_end(struct session *s, const char *status, struct err *e)
+{
+    const char *end = runs(status) ? NULL : observation_journal_end(s->dirfd);
+    struct meta meta;
+
+    if (!end)
+        return 0;
+    if (meta_read(s->dirfd, &meta, e) < 0 || aside_note(s->dirfd, end, meta.ref.name, e) < 0)
+        return -1;
+    return 1;
+}
+
+static int set_ended(struct err *e)
+{
+    return err_set(e, ERR_WRONG_STATE, "the guest ended while it was saved");
+}
+
+/* Lets the guest go on, or stand still for good, after a migration that is over. One that has ended
+ * is ERR_WRONG_STATE. */
 static int leave(struct session *s, bool paused, const struct op *op, struct err *e)
 {
     char status[QMP_STATUS_MAX];
 
     if (settle(s, op, status, e) < 0)
         return -1;
+    int ended = note_end(s, status, e);
+    if (ended != 0)
+        return ended < 0 ? -1 : set_ended(e);
     if (paused && runs(status))
         return qmp_run(&s->qmp, "stop", NULL, op, NULL, e);
     if (paused)
@@ -217,14 +243,20 @@ static int save(struct session *s, const struct way *way, int stream_fd, const s
     bool paused = !runs(status);
     if (qmp_run(&s->qmp, "migrate", json_pack("{s:s}", "uri", "fd:stream"), op, NULL, e) == 0 &&
         await_way(s, way, op, &done, e) == 0) {
-        if (done && settle(s, op, status, e) == 0)
+        char now[QMP_STATUS_MAX];
+        int ended = 0;
+        if (done && settle(s, op, now, e) == 0 && (paused || (ended = note_end(s, now, e)) == 0))
             return 0;
+        if (ended > 0)
+            return set_ended(e);
         if (!done)
             err_set(e, ERR_FAILED, "the save was cancelled in QEMU by somebody else");
     }
-    if (roll_back(s, stream_fd, paused, &stuck) < 0)
-        err_wrap(e, "the guest may stand still now (%s)", stuck.msg);
-    return -1;
+    if (roll_back(s, stream_fd, paused, &stuck) == 0)
+        return -1;
+    if (stuck.code == ERR_WRONG_STATE)
+        return set_ended(e);
+    return err_wrap(e, "the guest may stand still now (%s)", stuck.msg);
 }
 
 int save_save(struct driver_handle *h, const struct domain_ref *ref, int stream_fd,
