@@ -30,6 +30,16 @@ image_files()
     find "$place/state/images" -type f -printf '%f\n' | sort | tr '\n' ' '
 }
 
+@test "a guest has all of the memory that is a file: a balloon would give the disk's space away" {
+    run_guest web1 managed
+    refused 9 mem-set web1 64
+    says 'its memory is a file'
+    [ "$(($(stat -c %b "$(memory)") * 512))" -ge $((96 << 20)) ]
+    make_config web2 'reeve_memory = "file"' 'maxmem = 128'
+    refused 9 new "$place/web2.cfg"
+    says 'memory must be maxmem'
+}
+
 @test "suspend leaves the memory in its file; resume goes on in it, after reeved and the host were gone too" {
     run_guest web1 managed
     ask web1 'fill 8' 'sum [0-9a-f]\{32\}'

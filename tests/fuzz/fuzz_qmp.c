@@ -40,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const char *bytes = (const char *)data + 1;
     feed(bytes, size - 1, (size_t)data[0] + 1);
+    (void)observation_journal_last(bytes, size - 1);
     enum reason reason = observation_journal_reason(bytes, size - 1);
     if (reason != REASON_GUEST_POWEROFF && reason != REASON_GUEST_REBOOT)
         abort();

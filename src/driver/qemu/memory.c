@@ -62,6 +62,11 @@ int memory_set(struct driver_handle *h, const struct domain_ref *ref, uint64_t m
                        "it can have from %d to %llu KiB of memory; more than that is maxmem's and "
                        "acts at the next boot",
                        MEMORY_MIN_KIB, (unsigned long long)l.meta.max_memory_kib);
+    if (l.meta.ram_inode != 0 && memory_kib != l.meta.memory_kib)
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "its memory is a file (reeve_memory), of which it has all; memory and maxmem "
+            "together act at the next boot");
     if (qmp_run(&l.s.qmp, "balloon", json_pack("{s:I}", "value", (json_int_t)memory_kib * 1024), op,
                 NULL, e) < 0)
         return -1;

@@ -76,11 +76,16 @@ static void start_finish(struct start *s)
 
 /* ---- machine and accelerator ---- */
 
-/* A new guest: the host's best. */
+/* A new guest: the host's best. What a balloon takes from a file goes back to its filesystem, and
+ * a full disk would then kill the guest when it touches that again. */
 static int choose_platform(struct start *s, struct err *e)
 {
+    const struct conf *conf = s->args->conf;
     struct platform *p = &s->platform;
 
+    if (conf->memory == CONF_MEMORY_FILE && conf->memory_kib < conf->max_memory_kib)
+        return err_set_key(e, ERR_UNSUPPORTED, "reeve_memory",
+                           "a guest whose memory is a file has all of it: memory must be maxmem");
     if (accel_choose(s->h, s->args->conf->accel, &s->accel, e) < 0 ||
         binary_machine(&s->h->binary, s->launch.machine->name, p->machine, sizeof p->machine, e) <
             0)
@@ -88,7 +93,7 @@ static int choose_platform(struct start *s, struct err *e)
     str_copy(p->qemu, sizeof p->qemu, s->h->binary.version);
     str_copy(p->accel, sizeof p->accel, s->accel.name);
     str_copy(p->cpu, sizeof p->cpu, s->accel.cpu);
-    unsigned most = s->args->conf->max_vcpus;
+    unsigned most = conf->max_vcpus;
     if (s->launch.machine->places > 0)
         p->queues = most < META_QUEUES_MAX ? most : META_QUEUES_MAX;
     return 0;
