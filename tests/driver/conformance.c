@@ -1469,6 +1469,7 @@ static const struct {
     CASE(a_save_whose_reader_goes_away_runs_on, MEMBER(save)),
     CASE(a_save_to_a_full_disk_runs_on, MEMBER(save)),
     CASE(saves_in_vain_harm_nothing, MEMBER(save), MEMBER(save_undo)),
+    PROCESS_CASE(a_guest_that_sleeps_is_woken_first, MEMBER(save), MEMBER(trigger)),
     PROCESS_CASE(a_guest_that_ends_in_a_live_save_has_ended, MEMBER(save_live), MEMBER(save_undo)),
     CASE(bad_streams_leave_nothing, MEMBER(save), MEMBER(restore)),
     CASE(guests_are_found_again, MEMBER(list)),

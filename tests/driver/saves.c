@@ -168,3 +168,31 @@ void a_guest_that_ends_in_a_live_save_has_ended(void **state)
         guest_free(g);
     }
 }
+
+/* QEMU 7.2 to 8.2 cannot hold a guest in its own sleep: `stop` does nothing to it, and a save wakes
+ * it in the saved state alone. */
+void a_guest_that_sleeps_is_woken_first(void **state)
+{
+    struct rig *r = *state;
+    struct guest *g = guest_running(r, PLAIN);
+    int64_t deadline = clock_mono_ms() + r->subject->boot_ms;
+    AUTO_CLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct op op = rig_op(r);
+    struct err e;
+
+    r->subject->ask(g, "sleep", "going to sleep");
+    /* It does not sleep at once. */
+    while (r->driver->pause(r->handle, &g->ref, &op, &e) == 0) {
+        guest_unpause(g);
+        assert_true(clock_mono_ms() < deadline);
+    }
+    assert_int_equal(e.code, ERR_WRONG_STATE);
+    EXPECT_ERR(r->driver->save(r->handle, &g->ref, null, &op, &e), ERR_WRONG_STATE);
+    EXPECT_OK(r->driver->trigger(r->handle, &g->ref, "s3resume", -1, &op, &e));
+    r->subject->ask(g, "", "awake");
+    guest_pause(g);
+    guest_unpause(g);
+    guest_expect_runs(g);
+    guest_destroy(g);
+    guest_free(g);
+}

@@ -31,10 +31,10 @@ enum {
 /* ---- pause and unpause ---- */
 
 /* What the guest does now; ERR_WRONG_STATE when it has ended, since only a reset wakes that. */
-static int living(struct session *s, const struct op *op, enum observed *ret, struct err *e)
+static int living(struct session *s, const struct op *op, char status[QMP_STATUS_MAX],
+                  enum observed *ret, struct err *e)
 {
     struct observation now = {0};
-    char status[QMP_STATUS_MAX];
 
     if (qmp_status(&s->qmp, op, status, e) < 0)
         return -1;
@@ -51,8 +51,10 @@ int life_pause(struct driver_handle *h, const struct domain_ref *ref, const stru
 {
     AUTO_SESSION struct session s = SESSION_NONE;
     enum observed state;
+    char status[QMP_STATUS_MAX];
 
-    if (session_open(&s, h, ref, op, e) < 0 || living(&s, op, &state, e) < 0)
+    if (session_open(&s, h, ref, op, e) < 0 || living(&s, op, status, &state, e) < 0 ||
+        session_refuse_asleep(&s, status, e) < 0)
         return -1;
     /* Answered when the vCPUs stand; on a guest that stands already it does nothing. */
     return qmp_run(&s.qmp, "stop", NULL, op, NULL, e);
@@ -63,8 +65,9 @@ int life_unpause(struct driver_handle *h, const struct domain_ref *ref, const st
 {
     AUTO_SESSION struct session s = SESSION_NONE;
     enum observed state;
+    char status[QMP_STATUS_MAX];
 
-    if (session_open(&s, h, ref, op, e) < 0 || living(&s, op, &state, e) < 0)
+    if (session_open(&s, h, ref, op, e) < 0 || living(&s, op, status, &state, e) < 0)
         return -1;
     if (state != OBS_RUNNING && qmp_run(&s.qmp, "cont", NULL, op, NULL, e) < 0)
         return -1;

@@ -235,7 +235,7 @@ static int save(struct session *s, const struct way *way, int stream_fd, const s
         return err_set(e, ERR_UNSUPPORTED,
                        "QEMU cannot save a guest a second time that was kept paused after a save; "
                        "unpause it first");
-    if (set_up(s, way, stream_fd, op, e) < 0)
+    if (session_refuse_asleep(s, status, e) < 0 || set_up(s, way, stream_fd, op, e) < 0)
         return -1;
     qmp_forget_events(&s->qmp);
     folder_unmark(s->dirfd, FOLDER_HELD);

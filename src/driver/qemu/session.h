@@ -15,6 +15,9 @@ struct session {
 /* ERR_NO_SUCH_DOMAIN; ERR_FAILED when QEMU is gone; ERR_TIMED_OUT when it is silent. */
 int session_open(struct session *s, const struct driver_handle *h, const struct domain_ref *ref,
                  const struct op *op, struct err *e) MUST_CHECK;
+/* ERR_WRONG_STATE for the status of a guest that sleeps (ACPI S3) where QEMU is older than 9.0:
+ * there `stop` does not hold it, and a save loses its wake-up. */
+int session_refuse_asleep(struct session *s, const char *status, struct err *e) MUST_CHECK;
 void session_close(struct session *s); /* also on {-1, {-1}} */
 
 #define SESSION_NONE ((struct session){.dirfd = -1, .qmp = {.fd = -1}})
