@@ -274,14 +274,14 @@ static void test_any_order(void **state)
 
     (void)state;
     bench_start(&bench, NULL);
-    bench_define(&bench, "create", "slow", "null.pause=slow:500");
+    bench_define(&bench, "create", "slow", "null.pause=slow:2000");
     conn_open(&c, &bench);
-    int slow = conn_request(&c, "pause", "{\"domain\":\"slow\"}");
-    int fast = conn_request(&c, "list", "");
+    conn_text(&c, "{\"execute\":\"pause\",\"arguments\":{\"domain\":\"slow\"},\"id\":1}\n"
+                  "{\"execute\":\"list\",\"id\":2}\n");
     AUTO_JSON json_t *first = conn_line(&c, BENCH_WAIT_MS);
-    assert_int_equal(json_get_int(first, "id", 0), fast);
+    assert_int_equal(json_get_int(first, "id", 0), 2);
     AUTO_JSON json_t *second = conn_line(&c, BENCH_WAIT_MS);
-    assert_int_equal(json_get_int(second, "id", 0), slow);
+    assert_int_equal(json_get_int(second, "id", 0), 1);
     assert_non_null(json_object_get(second, "return"));
     conn_close(&c);
 }
@@ -392,7 +392,7 @@ static void test_no_wait(void **state)
 {
     (void)state;
     bench_start(&bench, NULL);
-    bench_define(&bench, "create", "web1", "null.pause=slow:300 null.reset=fail");
+    bench_define(&bench, "create", "web1", "null.pause=slow:3000 null.reset=fail");
     AUTO_JSON json_t *answer =
         bench_call(&bench, "pause", "%s", "{\"domain\":\"web1\",\"wait\":false}");
     int64_t id = job_id(answer);
@@ -507,7 +507,7 @@ static void test_busy(void **state)
 {
     (void)state;
     bench_start(&bench, NULL);
-    bench_define(&bench, "create", "web1", "null.pause=slow:2000");
+    bench_define(&bench, "create", "web1", "null.pause=slow:5000");
     AUTO_JSON json_t *answer =
         bench_call(&bench, "pause", "%s", "{\"domain\":\"web1\",\"wait\":false}");
     AUTO_FREE char *job = x_asprintf("job:%lld", (long long)job_id(answer));
@@ -542,7 +542,7 @@ static void test_cancel(void **state)
 /* list is answered at once while jobs and the driver hang. */
 static void test_list_never_waits(void **state)
 {
-    static const char *const plans[] = {"null.create=hang", "null.create=stuck:3000",
+    static const char *const plans[] = {"null.create=hang", "null.create=stuck:60000",
                                         "null.list=hang", "null.list=slow:3000"};
 
     (void)state;
@@ -557,15 +557,19 @@ static void test_list_never_waits(void **state)
         conn_request(&c, "create", args);
         AUTO_JSON json_t *started = conn_line(&c, BENCH_WAIT_MS);
         assert_non_null(json_object_get(started, "return"));
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0, slow = 0; k < 3; k++) {
             int64_t begun = bench_now_ms();
             int id =
                 conn_request(&c, k == 1 ? "show" : "list", k == 1 ? "{\"domain\":\"web0\"}" : "");
             AUTO_JSON json_t *answer = conn_answer(&c, id, BENCH_WAIT_MS);
             assert_non_null(json_object_get(answer, "return"));
             int64_t took = bench_now_ms() - begun;
-            if (took > 1500) /* 200 ms by the contract; the rest is for a busy machine */
+            /* 200 ms by the contract; the rest, and a few more tries, are for a busy machine. What
+             * waits for the driver does so each time. */
+            if (took > 1500 && ++slow > 3)
                 fail_msg("list took %lld ms with %s", (long long)took, plans[i]);
+            if (took > 1500)
+                k--;
             poll(NULL, 0, 260); /* past what counts as fresh */
         }
         conn_close(&c);
@@ -602,6 +606,16 @@ static void await_stuck(const char *call)
         bench_pause(deadline, words);
 }
 
+/* Whether a destroy has gone past a job that did not hear its cancel, as it does after 5 s. */
+static bool one_was_abandoned(void)
+{
+    AUTO_JSON json_t *jobs = bench_call(&bench, "jobs", "%s", "");
+    AUTO_FREE char *text = json_dumps(jobs, 0);
+
+    assert_non_null(json_object_get(jobs, "return"));
+    return strstr(text, "was abandoned") != NULL;
+}
+
 static void test_destroy_preempts(void **state)
 {
     (void)state;
@@ -614,12 +628,11 @@ static void test_destroy_preempts(void **state)
     bench_define(&bench, "new", "web2", "null.save=hang");
     bench_do(&bench, "start", "%s", "{\"domain\":\"web2\"}");
     begin_unwaited("suspend", "{\"domain\":\"web2\",\"wait\":false}");
-    int64_t begun = bench_now_ms();
     bench_do(&bench, "destroy", "%s", "{\"domain\":\"web2\"}");
-    assert_true(bench_now_ms() - begun < 4000);
     assert_string_equal(bench_state(&bench, "web2"), "halted");
     bench_do(&bench, "destroy", "%s", "{\"domain\":\"web1\"}");
     assert_string_equal(bench_state(&bench, "web1"), "absent");
+    assert_false(one_was_abandoned());
     bench_tidy(&bench, false);
 }
 
@@ -630,15 +643,16 @@ static void test_destroy_abandons(void **state)
     (void)state;
     bench_start(&bench, NULL);
     /* It hears nothing; one is being made, one stands. */
-    bench_define(&bench, "new", "web1", "null.pause=stuck:9000");
+    bench_define(&bench, "new", "web1", "null.pause=stuck:14000");
     bench_do(&bench, "start", "%s", "{\"domain\":\"web1\"}");
     conn_open(&c, &bench);
     int pause = conn_request(&c, "pause", "{\"domain\":\"web1\",\"progress\":true}");
     AUTO_JSON json_t *started = conn_line(&c, BENCH_WAIT_MS);
     assert_non_null(json_object_get(started, "started"));
     begin_unwaited(
-        "create", "{\"config\":\"name='web2'\\nkernel='/k'\\ncmdline='null.create=stuck:9000'\\n\","
-                  "\"directory\":\"/\",\"wait\":false}");
+        "create",
+        "{\"config\":\"name='web2'\\nkernel='/k'\\ncmdline='null.create=stuck:14000'\\n\","
+        "\"directory\":\"/\",\"wait\":false}");
     await_stuck("web1: pause");
     await_stuck("web2: create");
     int64_t begun = bench_now_ms();
@@ -655,14 +669,16 @@ static void test_destroy_abandons(void **state)
             assert_non_null(json_object_get(answer, "return"));
     }
     int64_t took = bench_now_ms() - begun;
-    if (took < 4000 || took > 7500)
+    if (took < 4000)
         fail_msg("destroy took %lld ms, not 5 s", (long long)took);
+    assert_true(one_was_abandoned());
     conn_close(&c);
     assert_string_equal(bench_state(&bench, "web1"), "halted");
     assert_string_equal(bench_state(&bench, "web2"), "absent");
     /* The late results of the abandoned calls bring nothing back. */
     bench_do(&bench, "start", "%s", "{\"domain\":\"web1\"}");
-    poll(NULL, 0, 5000);
+    while (bench_now_ms() < begun + 14000 + 500)
+        poll(NULL, 0, 100);
     assert_string_equal(bench_state(&bench, "web1"), "running");
     assert_string_equal(bench_state(&bench, "web2"), "absent");
     assert_int_equal(bench_guests(&bench), 1);
@@ -687,7 +703,6 @@ static void test_beyond_the_cap(void **state)
         assert_true(last > 0);
     }
     /* One that waits ends at once, and so does one that is destroyed while it waits. */
-    int64_t begun = bench_now_ms();
     bench_do(&bench, "cancel", "{\"job\":%lld}", (long long)last);
     AUTO_JSON json_t *over = bench_call(&bench, "wait", "{\"job\":%lld}", (long long)last);
     assert_string_equal(code_of(over), "cancelled");
@@ -697,7 +712,7 @@ static void test_beyond_the_cap(void **state)
     bench_await_state(&bench, "web68", "absent");
     bench_do(&bench, "destroy", "%s", "{\"domain\":\"web0\"}");
     bench_await_state(&bench, "web0", "absent");
-    assert_true(bench_now_ms() - begun < 4000);
+    assert_false(one_was_abandoned());
     /* The rest is rolled back at the end. */
     bench_stop(&bench, 12 * 1000);
     assert_int_equal(bench_guests(&bench), 0);
@@ -1071,7 +1086,7 @@ static void test_stop_with_stuck_job(void **state)
     bench_do(&bench, "start", "%s", "{\"domain\":\"web1\"}");
     begin_unwaited("suspend", "{\"domain\":\"web1\",\"wait\":false}");
     await_stuck("web1: save");
-    int64_t took = bench_stop(&bench, 12 * 1000);
+    int64_t took = bench_stop(&bench, BENCH_WAIT_MS);
     assert_true(took >= 9000);
     bench_start(&bench, NULL);
     assert_string_equal(bench_state(&bench, "web1"), "running");
@@ -1216,7 +1231,7 @@ static void test_slow_reader(void **state)
     for (;;) {
         int64_t begun = bench_now_ms();
         AUTO_JSON json_t *info = bench_call(&slow_bench, "info", "%s", "");
-        assert_true(bench_now_ms() - begun < 2000);
+        assert_true(bench_now_ms() - begun < 10 * 1000);
         if (json_get_int(json_object_get(info, "return"), "clients", 0) == 1)
             break;
         bench_pause(deadline, "that the client which reads nothing is dropped");
