@@ -589,7 +589,7 @@ static void test_a_claim_that_stays(void **state)
     (void)state;
     bench_open(b);
     bench_start(b, NULL);
-    bench_define(b, "new", name, "null.unpause=slow:3000");
+    bench_define(b, "new", name, "null.unpause=slow:6000");
     bench_do(b, "start", "%s", one);
     AUTO_JSON json_t *domain = bench_show(b, name);
     AUTO_FREE char *path =
@@ -787,6 +787,26 @@ static void test_killed_at_rest(void **state)
     bench_tidy(b, false);
 }
 
+/* Until the store has a job in that phase. */
+static void await_stored_phase(const struct bench *b, const char *phase)
+{
+    AUTO_FREE char *path = x_asprintf("%s/reeve.db", b->state);
+    AUTO_FREE char *sql = x_asprintf("SELECT 1 FROM job WHERE phase = '%s'", phase);
+    int64_t deadline = bench_now_ms() + BENCH_WAIT_MS;
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(db, 1000);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    while (sqlite3_step(stmt) != SQLITE_ROW) {
+        sqlite3_reset(stmt);
+        bench_pause(deadline, "that the phase is in the store");
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+}
+
 /* While the end of a reset is not on record the next start would let the guest run once more. A
  * pause after it is told when that is over, and then it holds. */
 static void test_a_pause_behind_a_reset(void **state)
@@ -797,11 +817,11 @@ static void test_a_pause_behind_a_reset(void **state)
     (void)state;
     bench_open(b);
     bench_start(b, NULL);
-    bench_define(b, "new", "web1", "null.reset=slow:500");
+    bench_define(b, "new", "web1", "null.reset=slow:3000");
     bench_do(b, "start", "%s", "{\"domain\":\"web1\"}");
     conn_open(&c, b);
     int reset = conn_request(&c, "reset", "{\"domain\":\"web1\"}");
-    poll(NULL, 0, 200); /* its intent is in the store by then, or the pause is refused as busy */
+    await_stored_phase(b, "resetting");
     sqlite3 *held = bench_hold_store(b);
     AUTO_JSON json_t *done = conn_answer(&c, reset, BENCH_WAIT_MS);
     assert_non_null(json_object_get(done, "return"));

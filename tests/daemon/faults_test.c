@@ -81,6 +81,7 @@ struct run {
 
 static struct run now; /* a copy: a failure leaves the function that has it */
 static bool under_way;
+static bool guest_killed; /* in this run */
 static long run_number;
 
 /* What went wrong, with what is needed to see it again. */
@@ -253,11 +254,16 @@ static bool exists(const char *path)
 /* The state once no job works on it and it is one that stays. */
 static const char *settled(void)
 {
+    int64_t seen_by = bench_now_ms() + GUEST_LOST_MS;
+
     for (int64_t deadline = bench_now_ms() + SETTLE_MS;; poll(NULL, 0, 10)) {
         AUTO_JSON json_t *domain = bench_show(&bench, name);
+        const char *state = json_get_string(domain, "state", "");
         bool busy = json_is_object(json_object_get(domain, "job"));
-        /* A process that was killed is not seen by then. */
-        if (!busy && !(now.fault == KILL_GUEST && bench_now_ms() < deadline - SETTLE_MS + 300))
+        /* That a process was killed is not seen at once. */
+        bool unseen = guest_killed &&
+                      (processes(false) > 0 || str_eq(state, "running") || str_eq(state, "paused"));
+        if (!busy && !(unseen && bench_now_ms() < seen_by))
             return bench_state(&bench, name);
         if (bench_now_ms() > deadline)
             lost("a job does not end");
@@ -315,7 +321,7 @@ static void meddle(const struct run *run)
     if (run->fault == KILL)
         bench_kill(&bench);
     if (run->fault == KILL_GUEST)
-        (void)processes(true);
+        guest_killed = processes(true) > 0;
     if (run->fault != CANCEL)
         return;
     AUTO_JSON json_t *domain = bench_show(&bench, name);
@@ -394,14 +400,13 @@ static void check_state(const struct run *run, const char *state, const json_t *
     const char *to = run->paused && verbs[run->verb].to[0] == 'r' ? "paused" : verbs[run->verb].to;
     const char *why = json_get_string(json_object_get(answer, "error"), "message", "no answer");
     bool done = json_object_get(answer, "return") != NULL;
-    bool guest_killed = run->fault == KILL_GUEST;
 
     if (done ? is(state, to) : is(state, from) || is(state, to))
         return;
     /* A guest that died is a crash, with its reason; one that died in a resume is in its image. */
-    if (guest_killed && is(state, "gone") && run->verb != RESUME)
+    if (run->fault == KILL_GUEST && is(state, "gone") && run->verb != RESUME)
         return;
-    if (guest_killed && run->verb == RESUME &&
+    if (run->fault == KILL_GUEST && run->verb == RESUME &&
         (is(state, "broken") || (done && is(state, "halted"))))
         return;
     lost("it is %s, not %s or %s: %s", state, from, to, why);
@@ -494,6 +499,7 @@ static bool do_run(const struct run *run)
 {
     now = *run;
     under_way = true;
+    guest_killed = false;
     run_number++;
     atomic_store(&calls->met, 0);
     prepare(run);

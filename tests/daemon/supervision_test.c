@@ -232,7 +232,7 @@ static void test_a_policy_changed_while_it_runs_acts(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    bench_run(b, "web1", "cmdline='null.poweroff-after=1500'");
+    bench_run(b, "web1", "cmdline='null.poweroff-after=5000'");
     bench_do(b, "config-set", "%s",
              "{\"domain\":\"web1\",\"overrides\":[\"on_poweroff=preserve\"]}");
     bench_await_state(b, "web1", "shutdown");
@@ -266,16 +266,16 @@ static void test_the_limiter_outlives_the_daemon(void **state)
         }
         bench_pause(deadline, "that it is given up");
     }
-    assert_int_equal(seen, 2);
+    assert_true(seen >= 1); /* each of the waits may pass between two looks, not all */
     AUTO_JSON json_t *d = bench_show(b, "web1");
     assert_int_equal(json_get_int(d, "starts", 0), 3);
     assert_int_equal(json_get_int(d, "crashes", 0), 3);
     assert_string_equal(json_get_string(d, "state", ""), "crashed");
     /* A person begins the count anew. */
+    size_t first_waits = told(b, "web1", "is booted again in 1 s");
     bench_do(b, "reset", "%s", "{\"domain\":\"web1\"}");
-    bench_await_state(b, "web1", "crashed");
-    AUTO_JSON json_t *anew = bench_show(b, "web1");
-    assert_non_null(strstr(json_get_string(anew, "reason_text", ""), "is booted again in 1 s"));
+    while (told(b, "web1", "is booted again in 1 s") == first_waits)
+        bench_pause(deadline, "that it waits for 1 s once more");
     bench_do(b, "destroy", "%s", "{\"domain\":\"web1\"}");
     assert_string_equal(bench_state(b, "web1"), "halted");
     bench_tidy(b, false);
@@ -570,14 +570,15 @@ static void reboot_left(struct bench *b, const char *name, bool kill, bool cance
     struct peer_conn c;
     int64_t deadline = bench_now_ms() + BENCH_WAIT_MS, job_id = 0;
     AUTO_FREE char *args =
-        x_asprintf("{\"domain\":\"%s\"%s}", name, kill || cancel ? "" : ",\"timeout_ms\":500");
+        x_asprintf("{\"domain\":\"%s\"%s}", name, kill || cancel ? "" : ",\"timeout_ms\":1000");
     AUTO_FREE char *booted = x_asprintf("%s was booted again: ", name);
 
     bench_run(b, name,
-              "cmdline='null.reboot=hang null.poweroff-after=2500'\\nreeve_restart_min_run=0");
+              "cmdline='null.reboot=hang null.poweroff-after=3500'\\nreeve_restart_min_run=0");
     conn_open(&c, b);
-    conn_request(&c, "reboot", args);
-    while (job_id == 0) {
+    int id = conn_request(&c, "reboot", args);
+    /* One whose time is over is not looked at: its phase may have passed by then. */
+    while ((kill || cancel) && job_id == 0) {
         AUTO_JSON json_t *d = bench_show(b, name);
         const json_t *job = json_object_get(d, "job");
         if (str_eq(json_get_string(job, "phase", ""), "waiting for the guest"))
@@ -589,9 +590,12 @@ static void reboot_left(struct bench *b, const char *name, bool kill, bool cance
         bench_start(b, NULL);
     } else if (cancel) {
         bench_do(b, "cancel", "{\"job\":%lld}", (long long)job_id);
+    } else {
+        AUTO_JSON json_t *answer = conn_answer(&c, id, BENCH_WAIT_MS);
+        assert_string_equal(json_get_string(json_object_get(answer, "error"), "code", ""),
+                            "timed-out");
     }
     conn_close(&c);
-    assert_string_equal(bench_state(b, name), "running");
     while (told(b, name, booted) == 0)
         bench_pause(deadline, "that it is booted again");
     /* Its next power-off is its own. */
@@ -618,10 +622,9 @@ static void test_a_shutdown_calls_a_reboot_off(void **state)
 
     (void)state;
     bench_start(b, NULL);
-    bench_run(b, "web1", "cmdline='null.ignore-power null.poweroff-after=4000'");
+    bench_run(b, "web1", "cmdline='null.ignore-power null.poweroff-after=8000'");
     bench_refused(b, "timed-out", "reboot", "%s", "{\"domain\":\"web1\",\"timeout_ms\":200}");
     bench_refused(b, "timed-out", "shutdown", "%s", "{\"domain\":\"web1\",\"timeout_ms\":200}");
-    assert_string_equal(bench_state(b, "web1"), "running");
     bench_await_state(b, "web1", "halted");
     assert_int_equal(told(b, "web1", "web1 was booted again: "), 0);
     bench_tidy(b, false);
