@@ -254,12 +254,12 @@ static const struct {
     int64_t at_most_ms;
     bool dies;
 } outcomes[] = {
-    {"fail",       5000, false, ERR_FAILED,    0,   5000, false},
-    {"slow:50",    5000, false, ERR_NONE,      50,  5000, false},
-    {"slow:60000", 200,  false, ERR_TIMED_OUT, 200, 5000, false},
-    {"hang",       200,  false, ERR_TIMED_OUT, 200, 5000, false},
-    {"hang",       200,  true,  ERR_CANCELLED, 0,   5000, false},
-    {"die",        5000, false, ERR_FAILED,    0,   5000, true },
+    {"fail",       5000, false, ERR_FAILED,    0,   20000, false},
+    {"slow:50",    5000, false, ERR_NONE,      50,  20000, false},
+    {"slow:60000", 200,  false, ERR_TIMED_OUT, 200, 20000, false},
+    {"hang",       200,  false, ERR_TIMED_OUT, 200, 20000, false},
+    {"hang",       200,  true,  ERR_CANCELLED, 0,   20000, false},
+    {"die",        5000, false, ERR_FAILED,    0,   20000, true },
 };
 
 static void try_fault(struct rig *r, enum plan_call call, size_t i, int state_fd)
@@ -359,7 +359,7 @@ static void *save_it(void *arg)
 static void a_late_call_does_not_touch_a_newer_guest(void **state)
 {
     struct rig *r = *state;
-    struct guest *g = guest_with(r, "null.save=stuck:700");
+    struct guest *g = guest_with(r, "null.save=stuck:3000");
     pthread_t thread;
     void *late;
 
