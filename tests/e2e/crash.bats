@@ -69,7 +69,7 @@ nothing_left()
         return 1
     fi
     [ "$(find "$place/run/qemu" -mindepth 1 -maxdepth 1 -type d | wc -l)" -eq "$1" ]
-    reeve doctor
+    nothing_found
 }
 
 # goes_on_past COUNT: it counts on from there: one that was booted anew would begin with 1.

@@ -368,7 +368,7 @@ is_left_over()
     reeve destroy web1
     assert_state web1 halted
     no_guests
-    reeve doctor
+    nothing_found
 }
 
 @test "rename-restart of a guest whose memory is a file: booted again, and nothing is left beside" {

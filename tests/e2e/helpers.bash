@@ -375,6 +375,20 @@ settled()
     reeve show "$1" --format json | jq -e '.job == null' >/dev/null
 }
 
+doctor_is_content()
+{
+    reeve doctor >/dev/null 2>&1
+}
+
+# nothing_found: doctor finds nothing. A QEMU that is silent for 2 s is a finding, so it is asked again.
+nothing_found()
+{
+    if ! wait_for 30 doctor_is_content; then
+        reeve doctor
+        return 1
+    fi >&2
+}
+
 # refused CODE ARGUMENTS ...: reeve must end with that exit status, say one line on stderr that begins
 # with its name, and nothing on stdout. The line is in $place/err.
 refused()

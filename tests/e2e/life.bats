@@ -117,7 +117,7 @@ teardown()
     refused 5 shutdown web1 --timeout 3
     says 'web1.*(destroy|--force)'
     assert_state web1 running
-    said web1 "$size" 'power button ignored'
+    wait_for 60 said web1 "$size" 'power button ignored'
     wait_count_above web1 0 "$(console_size web1)"
     refused 5 reboot web1 --timeout 3
     says 'web1.*(reset|--force)'

@@ -175,9 +175,9 @@ TEXT
 @test "the console's log is bounded, however much the guest prints" {
     make_config web1
     run_guest web1
-    timeout 300 reeve console web1 <<<'flood 3000' >/dev/null 2>&1 3>&- 4>&- &
+    timeout 660 reeve console web1 <<<'flood 3000' >/dev/null 2>&1 3>&- 4>&- &
     local pid=$! size
-    wait_for 240 said web1 0 flooded
+    wait_for 600 said web1 0 flooded
     kill "$pid" 2>/dev/null || true
     wait "$pid" || true
     size=$(du -cb "$place/state/console"/* | tail -n 1 | cut -f 1)

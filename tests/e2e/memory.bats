@@ -59,7 +59,7 @@ image_files()
         if [ "$round" = killed ]; then
             kill9_daemon
             start_daemon qemu
-            reeve doctor
+            nothing_found
         fi
         reeve resume web1
         [ "$round" != paused ] || reeve unpause web1

@@ -28,6 +28,23 @@ stored()
     fi
 }
 
+# vcpus_are, counters_are FILTER, shows TEXT: what vcpu-list and show tell of web1. What QEMU has not answered
+# in a moment they leave out, so they are for wait_for.
+vcpus_are()
+{
+    reeve vcpu-list web1 --format json | jq -e "$1" >/dev/null
+}
+
+counters_are()
+{
+    field web1 counters | jq -e "$1" >/dev/null
+}
+
+shows()
+{
+    reeve show web1 | grep -qF -- "$1"
+}
+
 # guest_mib NAME: the memory that the guest says it has.
 guest_mib()
 {
@@ -60,11 +77,10 @@ guest_mib()
     reeve vcpu-set web1 2
     ask web1 cpus 'cpus 2'
     stored web1 vcpus=2
-    reeve vcpu-list web1 --format json |
-        jq -e '[.vcpus[] | .online] == [true, true, false, false]'
+    wait_for 30 vcpus_are '[.vcpus[] | .online] == [true, true, false, false]'
     reeve vcpu-list --format csv | head -n 1 | grep -qx 'name,id,vcpu,cpu,state,time,affinity'
     reeve vcpu-pin web1 1 0
-    reeve vcpu-list web1 --format json | jq -e '.vcpus[1].affinity == "0"'
+    wait_for 30 vcpus_are '.vcpus[1].affinity == "0"'
     refused 2 vcpu-pin web1 3 0
     refused 2 vcpu-pin web1 0 9-x
     refused 2 vcpu-set web1 5
@@ -175,9 +191,8 @@ in_guest()
     sees web1 disk 'disk vda 3145728 bytes rw, .*'
     stored web1 "disk=[\"vdev=xvdb,format=raw,access=rw,target=$place/b.img\"]"
     field web1 config | grep -qxF '# kept'
-    field web1 counters |
-        jq -e '.disks[0].vdev == "xvdb" and .disks[0].read_ops > 0 and .balloon_kib == 98304'
-    reeve show web1 | grep -q 'disk xvdb read_bytes='
+    wait_for 30 counters_are '.disks[0].vdev == "xvdb" and .disks[0].read_ops > 0 and .balloon_kib == 98304'
+    wait_for 30 shows 'disk xvdb read_bytes='
     refused 4 block-attach web1 b.img,raw,xvdb
     refused 2 block-attach web1 b.img,raw,xvdz9
     refused 2 block-attach web1 no-such.img,raw,xvdc
@@ -406,7 +421,7 @@ found()
     truncate -s 1M "$place/b.img"
     make_config web1 "disk = ['$place/b.img,raw,xvdb,w']" "vif = ['mac=00:16:3e:00:00:07']"
     run_guest web1 managed
-    reeve doctor
+    nothing_found
     behind '{"execute":"blockdev-add","arguments":{"driver":"null-co","node-name":"x","size":1048576}}' \
         '{"execute":"device_add","arguments":{"driver":"virtio-blk-pci","id":"intruder","drive":"x"}}' \
         '{"execute":"device_del","arguments":{"id":"nic-00163e000007"}}'
@@ -418,7 +433,7 @@ found()
     reeve destroy web1
     reeve start web1
     reeve config set web1 --next-boot vif=[]
-    reeve doctor
+    nothing_found
 }
 
 @test "a plain user's reeved gets a port of a bridge by qemu-bridge-helper, where bridge.conf allows it" {

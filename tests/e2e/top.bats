@@ -38,11 +38,11 @@ on_terminal()
 
 @test "top --batch prints rounds as table, CSV or JSON, with rates between them" {
     three_domains
-    reeve top --batch -n 2 -d 0.5 --format json >"$place/rounds"
+    reeve top --batch -n 2 -d 2 --format json >"$place/rounds"
     [ "$(wc -l <"$place/rounds")" -eq 2 ]
-    # A guest of null uses one CPU whole while it runs.
+    # A guest of null uses one CPU whole while it runs; a busy machine looks late.
     jq -se 'all(.[]; .host.cpus >= 1 and .at != null and (.domains | length) == 3 and
-            .domains[0].name == "busy" and (.domains[0].cpu_percent | . > 50 and . < 150) and
+            .domains[0].name == "busy" and (.domains[0].cpu_percent | . > 10 and . < 500) and
             .domains[1].name == "calm" and .domains[1].cpu_percent == 0 and
             .domains[2].cpu_percent == null and .domains[2].id == null)' "$place/rounds"
     reeve top --batch -n 2 -d 0.2 --format csv --sort name busy idle >"$place/rounds"
@@ -100,17 +100,27 @@ on_terminal()
     on_terminal 24x80 'expect:busy' "run:kill -KILL $daemon_pid" 'expect:closed the connection' end:8 -- reeve top -d 0.1
 }
 
+# What QEMU has not answered in a moment is left out: these two are for wait_for.
+top_counts()
+{
+    reeve top --batch -n 1 -d 1 --format json |
+        jq -e '.domains[0] | .cpu_percent > 0 and .cpu_seconds > 0 and .host_memory_kib > 16384 and
+            .memory_kib == 98304 and .read_bytes_per_second != null and .rx_bytes_per_second == null' >/dev/null
+}
+
+stats_count()
+{
+    printf '{"execute":"stats"}\n' | socat -t 10 - "UNIX:$REEVE_SOCKET" | tail -n 1 |
+        jq -e '.return.domains[0].counters | .disks[0].vdev == "vda" and .disks[0].write_bytes >= 512 and
+            .disks[0].read_bytes > 0 and (.nics | length) == 1 and .nics[0].rx_bytes == null' >/dev/null
+}
+
 @test "top counts what a real guest does" {
     start_daemon qemu
     truncate -s 8M "$place/disk.img"
     make_config web1 "disk = [ \"$place/disk.img,raw,vda\" ]" 'vif = [ "" ]'
     run_guest web1
-    reeve top --batch -n 1 -d 1 --format json >"$place/before"
     ask web1 'disk written' "disk vda [0-9]* bytes rw, text 'written'"
-    reeve top --batch -n 1 -d 1 --format json >"$place/after"
-    jq -e '.domains[0] | .cpu_percent > 0 and .cpu_seconds > 0 and .host_memory_kib > 16384 and
-        .memory_kib == 98304 and .read_bytes_per_second != null and .rx_bytes_per_second == null' "$place/after"
-    printf '{"execute":"stats"}\n' | socat -t 10 - "UNIX:$REEVE_SOCKET" | tail -n 1 |
-        jq -e '.return.domains[0].counters | .disks[0].vdev == "vda" and .disks[0].write_bytes >= 512 and
-            .disks[0].read_bytes > 0 and (.nics | length) == 1 and .nics[0].rx_bytes == null'
+    wait_for 30 top_counts
+    wait_for 30 stats_count
 }

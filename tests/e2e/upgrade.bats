@@ -122,7 +122,7 @@ make_old_store()
     reeve log runs | grep -q started
     reeve suspend runs
     reeve resume runs
-    reeve doctor
+    nothing_found
     stop_daemon
     [ "$(store_version)" = "$newest" ]
 }
