@@ -32,6 +32,17 @@ teardown()
     wait_for 10 no_guests
 }
 
+@test "an end that a look could not see, since no file can be opened, is seen by the next" {
+    make_config web1
+    run_guest web1 managed
+    ask web1 'in 5 poweroff' later
+    prlimit --nofile=10: --pid "$daemon_pid"
+    wait_for 60 grep -q 'cannot look at the domains' "$place/reeved.log"
+    prlimit --nofile=1024: --pid "$daemon_pid"
+    wait_for 30 grep -q 'web1: the guest ended' "$place/reeved.log" # nobody asks for a look
+    assert_state web1 halted
+}
+
 @test "on_poweroff = restart: it boots again; a shutdown by verb ends it all the same" {
     make_config web1 'on_poweroff = "restart"'
     run_guest web1 managed

@@ -375,6 +375,12 @@ settled()
     reeve show "$1" --format json | jq -e '.job == null' >/dev/null
 }
 
+# logged PATTERN: the history has it. This asks for no look at the guests.
+logged()
+{
+    reeve log | grep -q "$1"
+}
+
 doctor_is_content()
 {
     reeve doctor >/dev/null 2>&1

@@ -163,11 +163,6 @@ not_followed()
     [ "$(grep -c "$1" "$place/followed")" -eq 0 ]
 }
 
-logged()
-{
-    reeve log | grep -q "$1"
-}
-
 # follow ARGUMENT ...: log --follow in the background, its lines in $place/followed.
 follow()
 {
