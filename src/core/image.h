@@ -114,8 +114,10 @@ int image_writer_disks(struct image_writer *w, const struct image_disk *disks, s
                        struct err *e) MUST_CHECK;
 /* Index, trailer, fsync, rename to the final name, fsync of the folder. Durable at 0. On failure
  * there is no file of the final name that was not there before (one that was there is replaced by
- * the rename only; when just the fsync of the folder after it fails, the new one stays). */
-int image_writer_finish(struct image_writer *w, uint64_t *ret_size, struct err *e) MUST_CHECK;
+ * the rename only; when just the fsync of the folder after it fails, the new one stays). A cancel
+ * of op (NULL: none) counts until the rename. */
+int image_writer_finish(struct image_writer *w, uint64_t *ret_size, const struct op *op,
+                        struct err *e) MUST_CHECK;
 /* Removes the temporary unless finished, and frees. NULL is accepted. */
 void image_writer_free(struct image_writer *w);
 

@@ -97,7 +97,7 @@ static int copy_all(struct copy *c, const char *from, const struct image_copy_ho
         return -1;
     if (check_memory(c, from, e) < 0)
         return -1;
-    return image_writer_finish(c->writer, ret_size, e);
+    return image_writer_finish(c->writer, ret_size, op, e);
 }
 
 int image_copy(const char *from, const struct fs_user *from_user, const char *to,

@@ -311,7 +311,8 @@ static int publish(struct image_writer *w, struct err *e)
     return -1;
 }
 
-int image_writer_finish(struct image_writer *w, uint64_t *ret_size, struct err *e)
+int image_writer_finish(struct image_writer *w, uint64_t *ret_size, const struct op *op,
+                        struct err *e)
 {
     uint64_t index_offset = w->offset;
 
@@ -326,7 +327,8 @@ int image_writer_finish(struct image_writer *w, uint64_t *ret_size, struct err *
         err_errno(e, ERR_FAILED, errno, "cannot sync %s", w->temporary);
         return image_writer_failed(w, e);
     }
-    if (publish(w, e) < 0)
+    /* A sync can take long; by its end there may be a newer one of that name. */
+    if ((op && op_check(op, e) < 0) || publish(w, e) < 0)
         return image_writer_failed(w, e);
     *ret_size = w->offset;
     return 0;

@@ -203,9 +203,10 @@ void recover_images_resuming(struct cut *c)
 
     if (!c->d)
         return;
-    if (!recover_alive(c) || c->d->obs.state == OBS_BUSY || !exists(spent)) {
+    if (!recover_alive(c) || c->d->obs.state == OBS_BUSY || exists(c->path)) {
         /* Not claimed or not loaded: no vCPU has run, the image is as it was. Claimed and no
-         * guest: the look at images, later, finds it spent. */
+         * guest: the look at images, later, finds it spent. With neither of its names there it was
+         * claimed, and a start before this one was cut after it had removed what was spent. */
         recover_end_guest(c);
         return;
     }
@@ -308,7 +309,13 @@ void recover_images_sweep_memory(struct engine *g)
     while (dir && (entry = readdir(dir))) {
         const struct domain *d = engine_by_uuid(g, entry->d_name);
         AUTO_FREE char *memory = guest_memory_path(g, entry->d_name);
+        AUTO_FREE char *image = engine_image_path(g, entry->d_name);
+        AUTO_FREE char *spent = x_asprintf("%s.spent", image);
         if (entry->d_name[0] == '.' || (d && (d->seen || d->r->image.path)) || !exists(memory))
+            continue;
+        /* An image of which no record tells, since that is lost or damaged, has its memory there.
+         */
+        if (exists(image) || exists(spent))
             continue;
         if (image_remove(memory, &e) < 0)
             log_error("%s", e.msg);

@@ -97,6 +97,8 @@ static int go_on_in_place(struct job *j, struct err *e)
     struct op op = op_within(UNDO_MS);
     struct domain_ref ref = job_ref(j);
 
+    if (atomic_load(&j->abandoned))
+        return err_set(e, ERR_CANCELLED, "a destroy went past this, and what lives now is newer");
     return j->engine->driver->save_undo(j->engine->handle, &ref, j->obs.state == OBS_PAUSED, &op,
                                         e);
 }
@@ -196,7 +198,7 @@ static int finish_checkpoint(struct job *j, struct image_writer *w, const struct
         j->details = json_object();
         json_set_int(j->details, "stopped_ms", clock_mono_ms() - saved->stopped_ms);
     }
-    int result = image_writer_finish(w, ret_size, e);
+    int result = image_writer_finish(w, ret_size, &j->op, e);
     if (went_on == 0)
         return result;
     if (result == 0)
@@ -230,7 +232,7 @@ static int write_image(struct job *j, struct image_writer *w, bool in_place, uin
     job_phase(j, "syncing");
     if (j->args.checkpoint)
         return finish_checkpoint(j, w, &saved, ret_size, e);
-    return image_writer_finish(w, ret_size, e) < 0 ? guest_goes_on(j, e) : 0;
+    return image_writer_finish(w, ret_size, &j->op, e) < 0 ? guest_goes_on(j, e) : 0;
 }
 
 /* Takes the finished image away again: the guest goes on, so it is not the truth. When the guest
@@ -240,6 +242,9 @@ static int take_back(struct job *j, const char *path, const struct fs_user *user
     AUTO_FREE char *own = engine_image_path(j->engine, j->r->uuid);
     AUTO_FREE char *spent = x_asprintf("%s.spent", path);
     struct err second, third;
+
+    if (atomic_load(&j->abandoned))
+        return -1; /* the file of that name may be a newer one */
     /* Ours must not be taken for the guest's state by the next start, once that has gone on: power
      * may go before it is removed. */
     bool claimed = str_eq(path, own) && image_claim(path, &second) == 0;

@@ -145,7 +145,7 @@ static int run_new(struct job *j, struct err *e)
         x_replace(&j->r->macs, TAKE(j->args.macs));
         j->r->user = j->args.user;
         /* A new config is the cure for one that could not be read. */
-        if (j->r->broken == REASON_CONFIG_UNREADABLE)
+        if (!j->seen && j->r->broken == REASON_CONFIG_UNREADABLE)
             steps_now_ended(j, REASON_DEFINED);
     }
     if (steps_check_config(j, e) < 0)

@@ -59,6 +59,7 @@ enum stmt {
     STMT_PUT_DOMAIN,
     STMT_PUT_IMAGE,
     STMT_PUT_JOB,
+    STMT_CLOSE_JOBS,
     STMT_PUT_EVENT,
     STMT_DROP_DOMAIN,
     STMT_DROP_IMAGE,
@@ -128,6 +129,8 @@ struct store {
     sqlite3 *db;
     sqlite3_stmt *stmts[STMT_N];
     struct marks marks;
+    bool
+        unclosed; /* the end of a job was not written: its intent stands in the way of later ones */
     int wal_pages;     /* pages in the log after the last commit */
     int checkpoint_at; /* the count of them that calls for a checkpoint */
     struct uuid_list copies_due;

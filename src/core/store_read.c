@@ -82,6 +82,12 @@ static void *read_domain(sqlite3_stmt *stmt)
         if (complaint.len == 0)
             str_add(&complaint, "domain.name is missing");
     }
+    if (!r->config && complaint.len == 0)
+        str_add(&complaint, "domain.config is missing");
+    char **const texts[] = {&r->config, &r->macs, &r->directory};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (!*texts[i])
+            *texts[i] = x_strdup(i < 2 ? "" : "/");
     if (complaint.len > 0) {
         r->state = ST_BROKEN;
         r->broken = REASON_RECORD_DAMAGED;

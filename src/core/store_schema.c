@@ -148,6 +148,8 @@ static const struct {
     [STMT_PUT_DOMAIN] = {NULL,                                                                                 &store_domain},
     [STMT_PUT_IMAGE] = {NULL,                                                                                 &store_image },
     [STMT_PUT_JOB] = {NULL,                                                                                 &store_job   },
+    [STMT_CLOSE_JOBS] = {"UPDATE job SET outcome = 'interrupted', ended_ms = ?3"
+                         " WHERE uuid = ?1 AND id < ?2 AND outcome = 'running'",      NULL         },
     [STMT_PUT_EVENT] = {NULL,                                                                                 &store_event },
     [STMT_DROP_DOMAIN] = {"DELETE FROM domain WHERE uuid = ?1",                                                 NULL         },
     [STMT_DROP_IMAGE] = {"DELETE FROM image WHERE uuid = ?1",                                                  NULL         },

@@ -195,9 +195,22 @@ static int delete_domain(struct store *s, struct store_batch *b UNUSED, const st
     return ident_uuid_valid(c->uuid) ? note_copy(s, c->uuid, e) : 0;
 }
 
+/* A domain has one job at a time: what of it is on record as begun before this one has ended, and a
+ * start must not undo it. */
+static int close_jobs(struct store *s, const struct job_record *j, struct err *e)
+{
+    sqlite3_stmt *stmt = s->stmts[STMT_CLOSE_JOBS];
+
+    sqlite3_bind_int64(stmt, 2, (int64_t)j->id);
+    sqlite3_bind_int64(stmt, 3, j->started_ms);
+    return run_with_uuid(s, STMT_CLOSE_JOBS, j->uuid, e);
+}
+
 static int put_job(struct store *s, struct store_batch *b UNUSED, const struct change *c,
                    struct err *e)
 {
+    if (s->unclosed && c->job->outcome == JOB_RUNNING && close_jobs(s, c->job, e) < 0)
+        return -1;
     if (c->job->id > s->marks.jobs.last)
         s->marks.jobs.last = c->job->id;
     return run_put(s, STMT_PUT_JOB, &store_job, c->job, e);
@@ -266,8 +279,11 @@ static int transact(struct store *s, struct list *batches, struct err *e)
     return -1;
 }
 
-static void finish_batch(struct store_batch *b, const struct err *failure)
+static void finish_batch(struct store *s, struct store_batch *b, const struct err *failure)
 {
+    LIST_EACH (&b->changes, c, struct change, link)
+        s->unclosed =
+            s->unclosed || (failure && c->kind == PUT_JOB && c->job->outcome != JOB_RUNNING);
     if (b->done)
         b->done(b->arg, failure, failure ? 0 : b->first_seq);
     list_remove(&b->link);
@@ -290,9 +306,9 @@ static void commit_group(struct store *s, struct list *group)
             list_init(&one);
             list_remove(&b->link);
             list_append(&one, &b->link);
-            finish_batch(b, transact(s, &one, &e) < 0 ? &e : NULL);
+            finish_batch(s, b, transact(s, &one, &e) < 0 ? &e : NULL);
         } else {
-            finish_batch(b, good ? NULL : &e);
+            finish_batch(s, b, good ? NULL : &e);
         }
     }
 }

@@ -807,6 +807,95 @@ static void await_stored_phase(const struct bench *b, const char *phase)
     sqlite3_close(db);
 }
 
+/* Recovery finds the guest living and removes the spent image; killed before it has written that,
+ * the next start finds neither. */
+static void test_a_recovery_cut_behind_a_resume(void **state)
+{
+    static const struct row row = {
+        "resume.running", "resume", FROM_SUSPENDED, true, NULL, NULL, NULL};
+    struct bench *b = &bench;
+
+    (void)state;
+    killed_there(b, &row);
+    bench_launch(b, "store.commit=kill", NULL);
+    int status = bench_ended(b);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    bench_start(b, NULL);
+    assert_state(b, "running", "after a cut recovery");
+    bench_tidy(b, false);
+    live_on(b, "running", true, "after a cut recovery");
+}
+
+/* The end of a job that could not be written: what is left on record as begun is not undone when
+ * the domain has had other jobs since. */
+static void test_an_end_that_was_not_written(void **state)
+{
+    static const struct {
+        const char *verb, *then[3], *state;
+    } cases[] = {
+        {"destroy", {"start"},                      "running"  },
+        {"suspend", {"resume", "suspend"},          "suspended"},
+        {"discard", {"start", "suspend"},           "suspended"},
+        {"resume",  {"suspend", "resume", "pause"}, "paused"   },
+    };
+    struct bench *b = &bench;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *trigger = x_asprintf("CREATE TRIGGER full BEFORE INSERT ON job WHEN "
+                                             "NEW.verb = '%s' AND NEW.outcome = 'done' "
+                                             "BEGIN SELECT RAISE(FAIL, 'full'); END",
+                                             cases[i].verb);
+        bool saved = str_eq(cases[i].verb, "discard") || str_eq(cases[i].verb, "resume");
+        bench_open(b);
+        bench_start(b, NULL);
+        bench_run(b, "web1", "");
+        if (saved)
+            bench_do(b, "suspend", "%s", "{\"domain\":\"web1\"}");
+        bench_stop(b, BENCH_WAIT_MS);
+        bench_sql(b, trigger);
+        bench_start(b, NULL);
+        bench_do(b, cases[i].verb, "%s", "{\"domain\":\"web1\"}");
+        sqlite3 *db = NULL;
+        AUTO_FREE char *path = x_asprintf("%s/reeve.db", b->state);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        sqlite3_busy_timeout(db, BENCH_WAIT_MS);
+        assert_int_equal(sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+        for (size_t k = 0; k < ARRAY_LEN(cases[i].then) && cases[i].then[k]; k++)
+            bench_do(b, cases[i].then[k], "%s", "{\"domain\":\"web1\"}");
+        bench_kill(b);
+        bench_start(b, NULL);
+        assert_string_equal(bench_state(b, "web1"), cases[i].state);
+        bench_tidy(b, false);
+        bench_close(b);
+    }
+}
+
+/* `new --replace` is the cure for a config that cannot be read, also of a guest that lives. */
+static void test_a_config_is_replaced_under_a_guest(void **state)
+{
+    static const char *const texts[] = {"'('", "NULL"};
+    struct bench *b = &bench;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        AUTO_FREE char *sql = x_asprintf("UPDATE domain SET config = %s", texts[i]);
+        bench_open(b);
+        bench_start(b, NULL);
+        bench_run(b, "web1", "");
+        bench_stop(b, BENCH_WAIT_MS);
+        bench_sql(b, sql);
+        bench_start(b, NULL);
+        assert_string_equal(bench_state(b, "web1"), "running");
+        bench_do(b, "new", "%s",
+                 "{\"config\":\"name='web1'\\nmemory=16\\nkernel='/k'\\n\",\"directory\":\"/\","
+                 "\"replace\":true}");
+        assert_string_equal(bench_state(b, "web1"), "running");
+        bench_close(b);
+    }
+}
+
 /* While the end of a reset is not on record the next start would let the guest run once more. A
  * pause after it is told when that is over, and then it holds. */
 static void test_a_pause_behind_a_reset(void **state)
@@ -870,7 +959,7 @@ static void add(struct CMUnitTest *to, const char *title, CMUnitTestFunction fn,
 
 int main(int argc, char **argv)
 {
-    static struct CMUnitTest tests[3 * ARRAY_LEN(rows) + 12];
+    static struct CMUnitTest tests[3 * ARRAY_LEN(rows) + 15];
     size_t count = 0;
 
     if (argc < 2) {
@@ -887,6 +976,11 @@ int main(int argc, char **argv)
     add(&tests[count++], "a claim that stays", test_a_claim_that_stays, NULL);
     add(&tests[count++], "taken back and cut", test_taken_back_and_cut, NULL);
     add(&tests[count++], "let go without an image", test_let_go_without_an_image, NULL);
+    add(&tests[count++], "a recovery cut behind a resume", test_a_recovery_cut_behind_a_resume,
+        NULL);
+    add(&tests[count++], "an end that was not written", test_an_end_that_was_not_written, NULL);
+    add(&tests[count++], "a config is replaced under a guest",
+        test_a_config_is_replaced_under_a_guest, NULL);
     add(&tests[count++], "a failed save keeps the older image", test_a_failed_save_keeps_the_older,
         NULL);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -168,7 +168,7 @@ static inline uint64_t make_image(const char *path, size_t len)
 
     sample_disks(disks);
     if (image_writer_stream(w, fd, &endless, &e) < 0 || image_writer_disks(w, disks, 2, &e) < 0 ||
-        image_writer_finish(w, &size, &e) < 0)
+        image_writer_finish(w, &size, NULL, &e) < 0)
         fail_msg("%s", e.msg);
     image_writer_free(w);
     return size;

@@ -139,7 +139,7 @@ static void disks_of_the_header_stand_without_later_ones(void **state)
     assert_int_equal(image_writer_open(path, NULL, 0, &w, &e), 0);
     assert_int_equal(image_writer_header(w, &h, &e), 0);
     assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
-    assert_int_equal(image_writer_finish(w, &size, &e), 0);
+    assert_int_equal(image_writer_finish(w, &size, NULL, &e), 0);
     image_writer_free(w);
     assert_int_equal(image_reader_open(path, NULL, &r, &e), 0);
     assert_sample(image_reader_header(r));
@@ -184,7 +184,7 @@ static uint64_t make_mixed_image(const char *path, int memory, uint64_t memory_b
     image_writer_level(w, level);
     if (image_writer_stream(w, fd, &endless, &e) < 0 ||
         image_writer_memory(w, memory, memory_bytes, &endless, &e) < 0 ||
-        image_writer_finish(w, &size, &e) < 0)
+        image_writer_finish(w, &size, NULL, &e) < 0)
         fail_msg("%s", e.msg);
     image_writer_free(w);
     return size;
@@ -272,7 +272,7 @@ static void a_memory_file_is_known_again(void **state)
     struct image_writer *w = begin_image(image, 0);
     assert_int_equal(image_writer_stream(w, stream, &endless, &e), 0);
     image_writer_bind(w, &file);
-    assert_int_equal(image_writer_finish(w, &size, &e), 0);
+    assert_int_equal(image_writer_finish(w, &size, NULL, &e), 0);
     image_writer_free(w);
     assert_int_equal(image_reader_open(image, &self, &r, &e), 0);
     again = image_reader_header(r)->memory_file;
@@ -322,7 +322,7 @@ static void refuse_bound(uint64_t bytes, bool memory_too, const char *text)
     if (memory_too)
         assert_int_equal(image_writer_memory(w, memory, MEMORY_BYTES, &endless, &e), 0);
     image_writer_bind(w, &file);
-    assert_int_equal(image_writer_finish(w, &size, &e), 0);
+    assert_int_equal(image_writer_finish(w, &size, NULL, &e), 0);
     image_writer_free(w);
     assert_int_equal(image_reader_open(path, &self, &r, &e), -1);
     if (e.code != ERR_DAMAGED || !strstr(e.msg, path) || !strstr(e.msg, text))

@@ -68,7 +68,7 @@ static int finish_image(const char *path, unsigned fail_step, struct err *e)
 
     assert_int_equal(image_writer_stream(w, fd, &endless, e), 0);
     watch_steps(fail_step);
-    int result = image_writer_finish(w, &size, e);
+    int result = image_writer_finish(w, &size, NULL, e);
     fail_at = 0;
     image_writer_free(w);
     return result;

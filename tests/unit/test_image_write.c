@@ -3,6 +3,7 @@
 #include "image_fixture.h"
 
 #include <pthread.h>
+#include <sys/eventfd.h>
 
 /* The path of the temporary file, from the intent; owned by the caller. */
 static char *temporary_of(const struct image_writer *w)
@@ -156,7 +157,7 @@ static void space_is_reserved_and_trimmed(void **state)
     stat_temporary(w, &st);
     assert_true(st.st_blocks * 512 >= 16 << 20 || st.st_size < 16 << 20);
     assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
-    assert_int_equal(image_writer_finish(w, &size, &e), 0);
+    assert_int_equal(image_writer_finish(w, &size, NULL, &e), 0);
     image_writer_free(w);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, size);
@@ -231,7 +232,7 @@ static void an_intent_knows_the_file_again(void **state)
         assert_false(image_is_temporary_of("b.reeve", last));
         assert_false(image_is_temporary_of(name, name));
         assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
-        assert_int_equal(image_writer_finish(w, &size, &e), 0);
+        assert_int_equal(image_writer_finish(w, &size, NULL, &e), 0);
         image_writer_free(w);
         ino_t inode = st.st_ino;
         assert_int_equal(stat(path, &st), 0);
@@ -250,7 +251,7 @@ static void a_target_that_turns_up_late_is_not_replaced(void **state)
     struct image_writer *w = begin_image(path, 0);
     assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(image_writer_finish(w, &size, &e), -1);
+    assert_int_equal(image_writer_finish(w, &size, NULL, &e), -1);
     assert_int_equal(e.code, ERR_EXISTS);
     image_writer_free(w);
     assert_int_equal(files_in(folder), 1);
@@ -271,12 +272,38 @@ static void a_good_image_is_replaced_whole(void **state)
     assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
     assert_int_equal(stat(path, &during), 0);
     assert_int_equal(during.st_ino, before.st_ino);
-    assert_int_equal(image_writer_finish(w, &size, &e), 0);
+    assert_int_equal(image_writer_finish(w, &size, NULL, &e), 0);
     image_writer_free(w);
     assert_int_equal(stat(path, &after), 0);
     assert_true(after.st_ino != before.st_ino);
     assert_int_equal(after.st_size, size);
     assert_false(refused(path, &e));
+    assert_int_equal(files_in(folder), 1);
+}
+
+/* The sync of a large image takes long, and a cancel in it counts: by its end there may be a newer
+ * image of that name. */
+static void a_cancel_before_the_rename_leaves_the_older(void **state)
+{
+    AUTO_FREE char *path = in_folder("a.reeve");
+    AUTO_CLOSE int fd = stream_of(1 << 20);
+    struct err e = {0};
+    struct stat before, after;
+    uint64_t size;
+
+    (void)state;
+    make_image(path, 1000);
+    assert_int_equal(stat(path, &before), 0);
+    struct image_writer *w = begin_image(path, 0);
+    assert_int_equal(image_writer_stream(w, fd, &endless, &e), 0);
+    struct op op = op_within(60 * 1000);
+    AUTO_CLOSE int cancel = eventfd(1, EFD_CLOEXEC);
+    op.cancel_fd = cancel;
+    assert_int_equal(image_writer_finish(w, &size, &op, &e), -1);
+    assert_int_equal(e.code, ERR_CANCELLED);
+    image_writer_free(w);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
     assert_int_equal(files_in(folder), 1);
 }
 
@@ -378,7 +405,7 @@ static void progress_goes_to_the_end(void **state)
     struct image_writer *w = begin_image(path, 1000);
     assert_int_equal(image_writer_stream(w, fd, &op, &e), 0);
     assert_int_equal(done, 1 << 20);
-    assert_int_equal(image_writer_finish(w, &size, &e), 0);
+    assert_int_equal(image_writer_finish(w, &size, NULL, &e), 0);
     image_writer_free(w);
     assert_int_equal(image_reader_open(path, &self, &r, &e), 0);
     done = 0;
@@ -426,6 +453,7 @@ int main(void)
         TEST(there_is_no_name_before_the_end),
         TEST(a_target_that_turns_up_late_is_not_replaced),
         TEST(a_good_image_is_replaced_whole),
+        TEST(a_cancel_before_the_rename_leaves_the_older),
         TEST(cancel_in_mid_stream_leaves_nothing),
         TEST(a_silent_guest_meets_the_deadline),
         TEST(an_endless_stream_meets_the_deadline),

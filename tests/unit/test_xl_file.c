@@ -420,7 +420,7 @@ static void test_save_as_xl(void **state)
         image_writer_stream(w, fd, &endless, &e) < 0)
         fail_msg("%s", e.msg);
     assert_int_equal(access(path, F_OK), -1); /* it has its name once it is durable */
-    if (image_writer_finish(w, &size, &e) < 0)
+    if (image_writer_finish(w, &size, NULL, &e) < 0)
         fail_msg("%s", e.msg);
     image_writer_free(w);
     AUTO_FREE char *have = get_file(path, &len);

@@ -89,6 +89,7 @@ static int is_off(struct session *s, const struct op *op, struct err *e)
 
     if (qmp_status(&s->qmp, op, status, e) < 0)
         return -1;
+    aside_status(s->dirfd, status);
     if (str_eq(status, "shutdown"))
         return 1;
     if (str_eq(status, "guest-panicked") || str_eq(status, "internal-error"))
