@@ -259,6 +259,8 @@ int proc_open(pid_t pid, uint64_t start, int *ret_pidfd, struct err *e)
 {
     AUTO_CLOSE int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
 
+    if (pid > 0 && pidfd < 0 && errno != ESRCH && errno != EINVAL)
+        return err_errno(e, ERR_BUSY, errno, "cannot tell whether process %d lives", (int)pid);
     if (pidfd < 0)
         return err_set(e, ERR_FAILED, "process %d is gone", (int)pid);
     /* Asked after the pidfd is held, so that the answer is about the process it holds. Its state
@@ -267,7 +269,9 @@ int proc_open(pid_t pid, uint64_t start, int *ret_pidfd, struct err *e)
     bool ended = ended_within(pidfd, 0);
     if (ended)
         proc_reap(pidfd);
-    if (ended || now == 0 || (start != 0 && now != start))
+    if (!ended && now == 0)
+        return err_set(e, ERR_BUSY, "process %d lives, and cannot be looked at", (int)pid);
+    if (ended || (start != 0 && now != start))
         return err_set(e, ERR_FAILED, "process %d is gone", (int)pid);
     *ret_pidfd = TAKE_FD(pidfd);
     return 0;

@@ -40,7 +40,8 @@ int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd,
 pid_t proc_fork(void);
 
 /* A pidfd of a process that is still the one with that start time (clock ticks since boot,
- * proc(5) stat field 22); start 0 skips the comparison. ERR_FAILED when it is gone. */
+ * proc(5) stat field 22); start 0 skips the comparison. ERR_FAILED when it is gone; ERR_BUSY when
+ * the host cannot tell (no descriptor or memory is left), and then it may live. */
 int proc_open(pid_t pid, uint64_t start, int *ret_pidfd, struct err *e) MUST_CHECK;
 /* The start time, 0 when there is no such process; a zombie has one still. */
 uint64_t proc_start(pid_t pid);

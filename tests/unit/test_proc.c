@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -236,6 +237,31 @@ static void test_start_tells_processes_apart(void **state)
     assert_int_equal(proc_open(0, 0, &again, &e), -1);
 }
 
+/* With no descriptor left nobody can tell, and with one the process is seen and not looked at. */
+static void test_what_cannot_be_told_is_not_gone(void **state)
+{
+    struct rlimit was, few;
+    int again, free_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    struct err none, one;
+
+    (void)state;
+    assert_true(free_fd >= 0);
+    close(free_fd); /* the lowest that is free */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    few = was;
+    few.rlim_cur = (rlim_t)free_fd;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int with_none = proc_open(getpid(), 0, &again, &none);
+    few.rlim_cur = (rlim_t)free_fd + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int with_one = proc_open(getpid(), 0, &again, &one);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_int_equal(with_none, -1);
+    assert_int_equal(none.code, ERR_BUSY);
+    assert_int_equal(with_one, -1);
+    assert_int_equal(one.code, ERR_BUSY);
+}
+
 static void test_zombie_is_gone(void **state)
 {
     struct pollfd end = {.events = POLLIN};
@@ -355,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_writes_pid_file),
         cmocka_unit_test(test_missing_program),
         cmocka_unit_test(test_start_tells_processes_apart),
+        cmocka_unit_test(test_what_cannot_be_told_is_not_gone),
         cmocka_unit_test(test_zombie_is_gone),
         cmocka_unit_test(test_lives_while_a_thread_does),
         cmocka_unit_test(test_counts_cpu),

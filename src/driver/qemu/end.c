@@ -12,15 +12,20 @@
 #include "driver/qemu/host.h"
 #include "driver/qemu/meta.h"
 
-/* The domain's live process, of a whole folder or a half-made one. */
-static bool find_process(int dirfd, const char *uuid, int *ret_pidfd)
+/* The domain's live process, of a whole folder or a half-made one: 1, or 0 for none. -1 when nobody
+ * can tell: a folder that is removed under a process hides it for good. */
+static int find_process(int dirfd, const char *uuid, int *ret_pidfd, struct err *e)
 {
     struct meta meta;
-    struct err e;
 
-    if (meta_read(dirfd, &meta, &e) == 0)
-        return proc_open(meta.pid, meta.start, ret_pidfd, &e) == 0;
-    return folder_process(dirfd, uuid, ret_pidfd);
+    if (meta_read(dirfd, &meta, e) == 0) {
+        if (proc_open(meta.pid, meta.start, ret_pidfd, e) == 0)
+            return 1;
+        return e->code == ERR_BUSY ? -1 : 0;
+    }
+    if (e->code != ERR_NO_SUCH_DOMAIN && e->code != ERR_DAMAGED)
+        return -1;
+    return folder_process(dirfd, uuid, ret_pidfd, e);
 }
 
 /* 1 when there is a folder, 0 when there is none. */
@@ -45,7 +50,10 @@ int end_destroy(struct driver_handle *h, const struct domain_ref *ref, const str
 
     if (there <= 0)
         return there;
-    if (find_process(dirfd, ref->uuid, &pidfd)) {
+    int lives = find_process(dirfd, ref->uuid, &pidfd, e);
+    if (lives < 0)
+        return -1;
+    if (lives) {
         int left = clock_left_ms(op->deadline_ms);
         int64_t grace = left < 0 || left > END_GRACE_MS ? END_GRACE_MS : left;
         if (proc_end(pidfd, grace, END_MS - END_GRACE_MS, e) < 0)
@@ -62,7 +70,10 @@ int end_leftover(struct driver_handle *h, const struct domain_ref *ref, struct e
 
     if (there <= 0)
         return there;
-    if (find_process(dirfd, ref->uuid, &pidfd))
+    int lives = find_process(dirfd, ref->uuid, &pidfd, e);
+    if (lives < 0)
+        return -1;
+    if (lives)
         return err_set(e, ERR_EXISTS, "a QEMU of this domain is running already");
     return fs_remove_tree(h->dirfd, ref->uuid, e);
 }

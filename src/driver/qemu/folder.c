@@ -81,24 +81,28 @@ static ssize_t read_small(int dirfd, const char *name, char *buf, size_t size)
     return n;
 }
 
-bool folder_process(int dirfd, const char *uuid, int *ret_pidfd)
+int folder_process(int dirfd, const char *uuid, int *ret_pidfd, struct err *e)
 {
     char pid_text[32], path[64], command[8192];
-    struct err e;
 
-    if (read_small(dirfd, FOLDER_PID, pid_text, sizeof pid_text) <= 0)
-        return false;
-    long pid = strtol(pid_text, NULL, 10);
+    ssize_t got = read_small(dirfd, FOLDER_PID, pid_text, sizeof pid_text);
+    if (got < 0 && errno != ENOENT)
+        return err_errno(e, ERR_BUSY, errno, "cannot read %s", FOLDER_PID);
+    long pid = got > 0 ? strtol(pid_text, NULL, 10) : 0;
     AUTO_CLOSE int pidfd = -1;
-    if (pid <= 0 || pid > INT32_MAX || proc_open((pid_t)pid, 0, &pidfd, &e) < 0)
-        return false;
+    if (pid <= 0 || pid > INT32_MAX)
+        return 0;
+    if (proc_open((pid_t)pid, 0, &pidfd, e) < 0)
+        return e->code == ERR_BUSY ? -1 : 0;
     /* The number may have come round to somebody else's process. */
     snprintf(path, sizeof path, "/proc/%ld/cmdline", pid);
     ssize_t n = read_small(AT_FDCWD, path, command, sizeof command);
+    if (n < 0 && errno != ENOENT && errno != ESRCH)
+        return err_errno(e, ERR_BUSY, errno, "cannot read %s", path);
     if (n <= 0 || !memmem(command, (size_t)n, uuid, strlen(uuid)))
-        return false;
+        return 0;
     *ret_pidfd = TAKE_FD(pidfd);
-    return true;
+    return 1;
 }
 
 bool folder_marked(int dirfd, const char *name)

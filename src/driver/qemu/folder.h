@@ -34,8 +34,9 @@ int folder_listen(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_
 int folder_connect(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHECK;
 
 /* The process that the folder's pid file names, when it is alive and has uuid on its command
- * line; false otherwise. *ret_pidfd is owned by the caller. For folders without meta.json. */
-bool folder_process(int dirfd, const char *uuid, int *ret_pidfd);
+ * line: 1, else 0, and -1 with ERR_BUSY when nobody can tell. *ret_pidfd is owned by the caller.
+ * For folders without meta.json. */
+int folder_process(int dirfd, const char *uuid, int *ret_pidfd, struct err *e) MUST_CHECK;
 
 /* The marker is there, is made, is removed (a missing one is fine). */
 bool folder_marked(int dirfd, const char *name);

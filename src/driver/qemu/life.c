@@ -270,13 +270,14 @@ int life_reboot(struct driver_handle *h, const struct domain_ref *ref, const str
 
 /* ---- looking ---- */
 
-/* Is the process of this folder alive? */
-static bool alive(const struct meta *meta)
+/* Is the process of this folder alive? 1, 0, or -1: nobody can tell. */
+static int alive(const struct meta *meta, struct err *e)
 {
     AUTO_CLOSE int pidfd = -1;
-    struct err e;
 
-    return proc_open(meta->pid, meta->start, &pidfd, &e) == 0;
+    if (proc_open(meta->pid, meta->start, &pidfd, e) == 0)
+        return 1;
+    return e->code == ERR_BUSY ? -1 : 0;
 }
 
 int life_info(struct driver_handle *h, const struct domain_ref *ref, const struct op *op,
@@ -291,7 +292,10 @@ int life_info(struct driver_handle *h, const struct domain_ref *ref, const struc
         return -1;
     aside_rehome(dirfd, h->dir, ref->uuid, &meta);
     observation_init(ret, &meta);
-    if (!alive(&meta)) {
+    int lives = alive(&meta, e);
+    if (lives < 0)
+        return -1;
+    if (!lives) {
         observation_set_dead(ret);
         return 0;
     }
@@ -305,7 +309,7 @@ int life_info(struct driver_handle *h, const struct domain_ref *ref, const struc
         return -1;
     }
     /* It lives and says nothing: that is an observation as well. */
-    if (!alive(&meta))
+    if (alive(&meta, &why) == 0)
         observation_set_dead(ret);
     return 0;
 }

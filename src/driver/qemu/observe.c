@@ -163,48 +163,58 @@ static bool same_meta(const struct watched *w, const struct stat *st)
            w->mtime.tv_nsec == st->st_mtim.tv_nsec;
 }
 
-/* A folder that cannot be read is left to `destroy`; it has no domain that anybody knows. */
-static void add_domain(struct driver_handle *h, const char *uuid, int dirfd, const struct stat *st)
+/* A folder without a meta.json that is one is left to `destroy`; it has no domain that anybody
+ * knows.
+ */
+static int add_domain(struct driver_handle *h, const char *uuid, int dirfd, const struct stat *st,
+                      struct err *e)
 {
     struct observer *observer = h->observer;
     struct watched *w = x_calloc(1, sizeof *w);
-    struct err e;
 
     list_init(&w->link);
     w->dirfd = dirfd;
     w->pidfd = w->events = -1;
     w->inode = st->st_ino;
     w->mtime = st->st_mtim;
-    if (meta_read(dirfd, &w->meta, &e) < 0) {
+    if (meta_read(dirfd, &w->meta, e) < 0) {
         watched_free(observer, w);
-        return;
+        return e->code == ERR_NO_SUCH_DOMAIN || e->code == ERR_DAMAGED ? 0 : -1;
     }
     aside_rehome(dirfd, h->dir, uuid, &w->meta);
-    if (proc_open(w->meta.pid, w->meta.start, &w->pidfd, &e) == 0)
+    if (proc_open(w->meta.pid, w->meta.start, &w->pidfd, e) == 0) {
         add_to_epoll(observer, w->pidfd, w);
+    } else if (e->code == ERR_BUSY) {
+        watched_free(observer, w);
+        return -1;
+    }
     w->seen = true;
     list_append(&observer->domains, &w->link);
+    return 0;
 }
 
-static void visit(struct driver_handle *h, const char *uuid)
+/* -1 when nobody can tell what there is: what cannot be seen must not be taken for gone. */
+static int visit(struct driver_handle *h, const char *uuid, struct err *e)
 {
     struct observer *observer = h->observer;
     struct watched *w = find(observer, uuid);
     AUTO_FREE char *path = x_asprintf("%s/%s", uuid, FOLDER_META);
     struct stat st;
-    struct err e;
     int dirfd;
 
     if (fstatat(h->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return;
+        return errno == ENOENT || errno == ENOTDIR
+                   ? 0
+                   : err_errno(e, ERR_FAILED, errno, "cannot look at %s/%s", h->dir, path);
     if (w && same_meta(w, &st)) {
         w->seen = true;
-        return;
+        return 0;
     }
     if (w)
         watched_free(observer, w);
-    if (folder_open(h->dirfd, uuid, &dirfd, &e) == 0)
-        add_domain(h, uuid, dirfd, &st);
+    if (folder_open(h->dirfd, uuid, &dirfd, e) < 0)
+        return e->code == ERR_NO_SUCH_DOMAIN ? 0 : -1;
+    return add_domain(h, uuid, dirfd, &st, e);
 }
 
 static int scan(struct driver_handle *h, struct err *e)
@@ -220,10 +230,13 @@ static int scan(struct driver_handle *h, struct err *e)
     }
     LIST_EACH (&h->observer->domains, w, struct watched, link)
         w->seen = w->answered = false;
-    while ((entry = readdir(dir)))
+    int result = 0;
+    while (result == 0 && (entry = readdir(dir)))
         if (ident_uuid_valid(entry->d_name))
-            visit(h, entry->d_name);
+            result = visit(h, entry->d_name, e);
     closedir(dir);
+    if (result < 0)
+        return -1;
     LIST_EACH (&h->observer->domains, w, struct watched, link)
         if (!w->seen)
             watched_free(h->observer, w);
