@@ -108,6 +108,24 @@ assert_goes_on_running()
     fi
 }
 
+@test "adopt ends the xl monitor of a domain that xl has renamed, and no other's" {
+    make_tiny before deaf_guest
+    timeout 120 xl create "$place/before.cfg" 3>&-
+    xl rename before after
+    make_tiny before deaf_guest
+    timeout 120 xl create "$place/before.cfg" 3>&-
+    wait_for 10 is_state after running
+    [ "$(monitors before | wc -l)" -eq 2 ]
+    reeve adopt after
+    [ "$(monitors before | wc -l)" -eq 1 ]
+    reeve adopt before
+    [ "$(monitors before | wc -l)" -eq 0 ]
+    reeve destroy after
+    reeve delete after
+    reeve destroy before
+    reeve delete before
+}
+
 @test "an adopted domain outlives its end, and boots again from libxl's record of it" {
     local size
     xl shutdown theirs

@@ -124,7 +124,10 @@ setup_file()
         name=life-$kind
         reeve mem-set "$name" 80
         [ "$(xl list "$name" | awk 'NR == 2 { print ($3 >= 79 && $3 <= 81) }')" = 1 ]
-        reeve mem-set "$name" 96
+        # One that stands does it when it goes on.
+        reeve pause "$name"
+        timeout 30 reeve mem-set "$name" 96
+        reeve unpause "$name"
         reeve vcpu-set "$name" 2
         ask "$name" cpus 'cpus 2'
         reeve vcpu-set "$name" 1

@@ -34,6 +34,37 @@ asked()
     reeve destroy deaf
 }
 
+# is_asked NAME WHAT
+is_asked()
+{
+    [ "$(asked "$1")" = "$2" ]
+}
+
+# libxl leaves the request of a save that is aborted: the guest would stand still for ever once it saw it.
+@test "a save that is cancelled before the guest has answered takes its request back" {
+    make_deaf deaf
+    reeve save --no-wait deaf "$place/deaf.img"
+    wait_for 30 is_asked deaf suspend
+    reeve cancel "job:$(field deaf job.id)"
+    wait_for 60 settled deaf
+    [ -z "$(asked deaf)" ]
+    assert_state deaf running
+    [ ! -e "$place/deaf.img" ]
+    reeve destroy deaf
+}
+
+# libxl waits for one minute and leaves the request where it is.
+@test "a shutdown waits as long as it is told to, and withdraws its request then" {
+    make_deaf deaf
+    local begun=$SECONDS
+    refused 5 shutdown --timeout 75 deaf
+    says 'did not acknowledge'
+    [ $((SECONDS - begun)) -ge 74 ]
+    [ -z "$(asked deaf)" ]
+    assert_state deaf running
+    reeve destroy deaf
+}
+
 # libxl gives a guest a minute.
 @test "a guest that does not acknowledge a save runs on, and the request is withdrawn" {
     make_deaf deaf

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* `xl create` leaves a process behind for each domain, which waits for its end and then does what
  * on_poweroff and the like say. Two that do that would destroy each other's domains, so it is ended
- * first. It has no pid file; what is known of it is that it is xl, and that its output is the
- * domain's log, /var/log/xen/xl-NAME.log (later "...log.1" and so on: logs are rotated under it).
- */
+ * first. It has no pid file; what is known of it is that it is xl, that its output is a log,
+ * /var/log/xen/xl-NAME.log (later "...log.1" and so on: logs are rotated under it), and that it
+ * says there for which domain it waits. The name is that of the domain's beginning: `xl rename`
+ * changes it, and `xl migrate` begins with another. */
 #include "driver/xen/adopt.h"
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,7 +24,9 @@
 #include "driver/xen/config.h"
 #include "driver/xen/logs.h"
 
-enum { TERM_MS = 5000, KILL_MS = 2000, LINK_MAX = 512 };
+enum { TERM_MS = 5000, KILL_MS = 2000, LINK_MAX = 512, TAIL_MAX = 64 * 1024 };
+
+#define LOG_LEAD "/var/log/xen/xl-"
 
 /* Where /proc/PID/WHAT leads to; "" when that cannot be told. */
 static void read_link(const char *pid, const char *what, char text[LINK_MAX])
@@ -47,7 +52,7 @@ static bool is_xl(const char *pid)
 
 static bool is_log_of(const char *path, const char *name)
 {
-    AUTO_FREE char *log = x_asprintf("/var/log/xen/xl-%s.log", name);
+    AUTO_FREE char *log = x_asprintf(LOG_LEAD "%s.log", name);
 
     if (!str_starts(path, log))
         return false;
@@ -56,19 +61,52 @@ static bool is_log_of(const char *path, const char *name)
            (rest[0] == '.' && rest[1] && !rest[1 + strspn(rest + 1, "0123456789")]);
 }
 
+/* The id in the last "Waiting for domain NAME (domid ID) to die [pid PID]" of that process; -1:
+ * there is none. */
+static int64_t waits_for(const char *pid)
+{
+    AUTO_FREE char *path = x_asprintf("/proc/%.20s/fd/1", pid);
+    AUTO_FREE char *end = x_asprintf(") to die [pid %.20s]", pid);
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    AUTO_FREE char *text = x_malloc(TAIL_MAX + 1);
+    struct stat st;
+    int64_t found = -1;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return -1;
+    ssize_t n = pread(fd, text, TAIL_MAX, st.st_size > TAIL_MAX ? st.st_size - TAIL_MAX : 0);
+    text[n < 0 ? 0 : n] = '\0';
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *after = strstr(line, end), *id = after;
+        while (id && id > line && isdigit((unsigned char)id[-1]))
+            id--;
+        if (id && id < after)
+            found = strtoll(id, NULL, 10);
+    }
+    return found;
+}
+
+static bool monitors(const char *pid, const char *name, uint32_t domid)
+{
+    char out[LINK_MAX];
+
+    if (!is_xl(pid))
+        return false;
+    read_link(pid, "fd/1", out);
+    int64_t told = str_starts(out, LOG_LEAD) ? waits_for(pid) : -1;
+    return told >= 0 ? told == domid : is_log_of(out, name);
+}
+
 /* The pid of the domain's monitor; 0: it has none. */
-static pid_t find_monitor(const char *name)
+static pid_t find_monitor(const char *name, uint32_t domid)
 {
     DIR *dir = opendir("/proc");
     struct dirent *entry;
     pid_t found = 0;
 
     while (dir && found == 0 && (entry = readdir(dir))) {
-        char out[LINK_MAX];
-        if (!isdigit((unsigned char)entry->d_name[0]) || !is_xl(entry->d_name))
-            continue;
-        read_link(entry->d_name, "fd/1", out);
-        if (is_log_of(out, name))
+        if (isdigit((unsigned char)entry->d_name[0]) && monitors(entry->d_name, name, domid))
             found = (pid_t)strtol(entry->d_name, NULL, 10);
     }
     if (dir)
@@ -76,17 +114,19 @@ static pid_t find_monitor(const char *name)
     return found;
 }
 
-static int end_monitor(const char *name, struct err *e)
+static int end_monitor(const char *name, uint32_t domid, struct err *e)
 {
     pid_t pid;
 
-    while ((pid = find_monitor(name)) != 0) {
+    while ((pid = find_monitor(name, domid)) != 0) {
         uint64_t start = proc_start(pid);
         AUTO_CLOSE int pidfd = -1;
-        struct err gone;
-        if (proc_open(pid, start, &pidfd, &gone) < 0)
+        if (proc_open(pid, start, &pidfd, e) < 0) {
+            if (e->code == ERR_BUSY)
+                return -1;
             continue; /* it ended by itself */
-        if (find_monitor(name) != pid)
+        }
+        if (find_monitor(name, domid) != pid)
             continue; /* the number is another process's by now */
         log_info("%s: its xl monitor, process %d, is ended", name, (int)pid);
         if (proc_end(pidfd, TERM_MS, KILL_MS, e) < 0)
@@ -139,7 +179,7 @@ int adopt_domain(struct driver_handle *h, const struct domain_ref *ref, const st
     if (info.shutdown)
         return err_set(e, ERR_WRONG_STATE, "it has ended, or is being saved");
     if (expect_no_libvirt(&s, info.domid, e) < 0 || read_config(&s, info.domid, op, &text, e) < 0 ||
-        end_monitor(ref->name, e) < 0)
+        end_monitor(ref->name, info.domid, e) < 0)
         return -1;
     logs_mark(&s, info.domid, ref->name);
     *ret_config = TAKE(text);

@@ -140,9 +140,26 @@ static int check_free(struct session *s, const struct domain_ref *ref, struct er
 
 /* ---- Building ---- */
 
+/* Another tool can have made a domain of that uuid since we looked; ours has not run yet, and libxl
+ * has a record of it only when it is whole, or after an abort, when it leaves it there. */
+static bool is_ours(struct session *s, uint32_t domid, bool aborted, const libxl_dominfo *info)
+{
+    AUTO_FREE uint8_t *record = NULL;
+    int len = 0;
+
+    if (info->domid == domid)
+        return true;
+    if (!info->paused || info->cpu_time != 0)
+        return false;
+    if (aborted)
+        return true;
+    return libxl_userdata_retrieve(s->ctx, info->domid, "libxl-json", &record, &len) == 0 &&
+           len == 0;
+}
+
 /* libxl removes what it could not build, but not after an abort, not when it fails in that, and
  * not what another tool has destroyed by then. */
-static void unmake(struct session *s, uint32_t domid, const char *uuid, struct err *e)
+static void unmake(struct session *s, uint32_t domid, const char *uuid, bool aborted, struct err *e)
 {
     struct op op = op_within(UNDO_MS);
     AUTO_DOMINFO libxl_dominfo info = {0};
@@ -152,7 +169,7 @@ static void unmake(struct session *s, uint32_t domid, const char *uuid, struct e
     str_copy(ref.uuid, sizeof ref.uuid, uuid);
     libxl_dominfo_init(&info);
     int left = host_find(s, &ref, &info, &second);
-    if (left > 0) {
+    if (left > 0 && is_ours(s, domid, aborted, &info)) {
         int rc = libxl_domain_destroy(s->ctx, info.domid, session_how(s));
         left = session_await(s, rc, &op, NULL, "cannot destroy it", NULL, &second);
     }
@@ -167,7 +184,6 @@ static int build(struct session *s, libxl_domain_config *config, struct relay *r
 {
     AUTO_ROOM struct room room = {.lock_fd = -1};
     libxl_domain_restore_params params;
-    char uuid[IDENT_UUID_LEN + 1];
     uint64_t need_kib = 0;
     uint32_t domid = NO_DOMID;
 
@@ -175,6 +191,12 @@ static int build(struct session *s, libxl_domain_config *config, struct relay *r
     int rc = libxl_domain_need_memory(s->ctx, config, NO_DOMID, &need_kib);
     if (session_result(s, rc, "cannot tell how much memory the guest needs", e) < 0 ||
         room_make(s, NO_DOMID, need_kib, op, &room, e) < 0)
+        return -1;
+    /* The wait for xl's lock was for a tool that made a domain: perhaps this one. */
+    struct domain_ref ref = {0};
+    host_uuid_text(&config->c_info.uuid, ref.uuid);
+    str_copy(ref.name, sizeof ref.name, config->c_info.name);
+    if (room.lock_fd >= 0 && check_free(s, &ref, e) < 0)
         return -1;
     libxl_domain_restore_params_init(&params);
     params.stream_version = 2;
@@ -187,13 +209,12 @@ static int build(struct session *s, libxl_domain_config *config, struct relay *r
         rc = libxl_domain_create_new(s->ctx, config, &domid, session_how(s), NULL);
     }
     int result = session_await(s, rc, op, relay ? &beside : NULL,
-                               relay ? "cannot load the guest" : "cannot build the guest", NULL, e);
+                               relay ? "cannot load the guest" : "cannot build the guest", &rc, e);
     libxl_domain_restore_params_dispose(&params);
     *ret_domid = domid;
     if (result == 0)
         return 0;
-    host_uuid_text(&config->c_info.uuid, uuid);
-    unmake(s, domid, uuid, e);
+    unmake(s, domid, ref.uuid, rc == ERROR_ABORTED, e);
     /* libxl waits for the terminal that xenconsoled makes, and names that alone. */
     if (strstr(e->msg, "console tty: timed out"))
         return err_set(e, ERR_TIMED_OUT, "%s; is xenconsoled running?", e->msg);
@@ -226,7 +247,7 @@ static int make(struct session *s, const struct create_args *args, int stream_fd
     if (result == 0)
         result = build(s, config, stream_fd >= 0 ? &relay : NULL, op, &domid, e);
     if (result == 0 && stream_fd >= 0 && (result = relay_drain(&relay, e)) < 0)
-        unmake(s, domid, ref.uuid, e);
+        unmake(s, domid, ref.uuid, false, e);
     relay_finish(&relay);
     if (result < 0)
         return -1;

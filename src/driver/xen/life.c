@@ -19,6 +19,7 @@
 enum {
     PAUSES_MAX = 255, /* the most that the hypervisor counts */
     LOOK_MS = 1000,   /* between two looks while xenstored should tell */
+    ANSWER_LOOK_MS = 200,
 };
 
 /* ---- pause and unpause ---- */
@@ -114,6 +115,20 @@ static int late(struct err *e, const char *what, int64_t began, const char *phas
     return -1;
 }
 
+/* libxl waits a minute for the answer; here the op says how long. */
+static int await_answer(struct request *r, const struct op *op, struct err *e)
+{
+    for (;;) {
+        AUTO_FREE char *asked = session_read(r->s, r->domid, "control/shutdown");
+        if (!asked || !asked[0])
+            return 0;
+        if (op_nap(op, ANSWER_LOOK_MS, "acknowledgement", e) < 0)
+            break;
+    }
+    withdraw(r);
+    return -1;
+}
+
 /* Asks by the PV control interface, or presses the power button of a guest that has not got it. */
 static int ask(struct session *s, uint32_t domid, bool reboot, const struct op *op, struct err *e)
 {
@@ -124,6 +139,8 @@ static int ask(struct session *s, uint32_t domid, bool reboot, const struct op *
     int rc = reboot ? libxl_domain_reboot(s->ctx, domid, session_how(s))
                     : libxl_domain_shutdown(s->ctx, domid, session_how(s));
     int result = session_await(s, rc, op, &beside, "cannot ask the guest", &rc, e);
+    if (result < 0 && rc == ERROR_TIMEDOUT && !request.withdrawn)
+        result = await_answer(&request, op, e);
     if (result == 0 && !request.withdrawn)
         return 0;
     if (rc == ERROR_NOPARAVIRT) {
@@ -364,8 +381,11 @@ int life_soft_reset(struct driver_handle *h, const struct domain_ref *ref, const
     int result = read_record(&s, info.domid, &config, op, e);
     if (result == 0) {
         char **before = loops_of(&s, info.domid, &config);
-        int rc = libxl_domain_soft_reset(s.ctx, &config, info.domid, session_how(&s), NULL);
-        result = session_await(&s, rc, op, NULL, "cannot start the guest over", NULL, e);
+        /* Not with an ao_how: libxl would write the id at the end into a frame of its stack that is
+         * gone by then (do_domain_soft_reset's domid_out). Its steps have their own limits. */
+        session_begin(&s);
+        int rc = libxl_domain_soft_reset(s.ctx, &config, info.domid, NULL, NULL);
+        result = session_result(&s, rc, "cannot start the guest over", e);
         free_loops(before, loops_of(&s, info.domid, &config), config.num_disks);
     }
     libxl_domain_config_dispose(&config);

@@ -61,6 +61,12 @@ int memory_set(struct driver_handle *h, const struct domain_ref *ref, uint64_t m
     int rc = libxl_set_memory_target(s.ctx, info.domid, (int64_t)memory_kib, 0, 1);
     if (session_result(&s, rc, "cannot set the guest's memory", e) < 0)
         return -1;
+    /* One that stands does it when it goes on; and others wait for the lock. */
+    room_leave(&room);
+    if (info.paused) {
+        host_changed(h);
+        return 0;
+    }
     int result = await_balloon(&s, info.domid, memory_kib, op, ret_reached_kib, e);
     host_changed(h);
     return result;

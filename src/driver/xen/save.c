@@ -18,6 +18,7 @@
 
 enum {
     RESUME_MS = 60 * 1000,
+    FREEZE_MS = 30 * 1000,      /* for a guest that has taken the request, to stand still */
     STAND_STILL_MS = 60 * 1000, /* that libxl gives a guest */
     SETTLE_MS = 5 * 1000,       /* for a guest that a dead tool has asked, to act on it */
     LOOK_MS = 50,
@@ -53,14 +54,53 @@ static int resume(struct session *s, uint32_t domid, bool paused, const struct o
     return session_await(s, rc, op, NULL, "cannot let the guest go on", NULL, e);
 }
 
-/* After a save that failed with *e: the guest is as it was, or *e says what it is. */
-static int roll_back(struct session *s, const struct domain_ref *ref, struct err *e)
+/* A guest that was asked to stand still, of which nobody waits for that any more. Whether the
+ * request was taken back; if not, there was none, or the guest has taken it. In a transaction, as
+ * the guest takes it: one of both has it. */
+static bool take_back(struct session *s, uint32_t domid)
 {
-    struct op op = op_within(RESUME_MS);
+    AUTO_FREE char *path = x_asprintf("/local/domain/%u/control/shutdown", domid);
+    unsigned len;
+
+    for (;;) {
+        xs_transaction_t t = xs_transaction_start(s->xs);
+        if (t == XBT_NULL)
+            return false;
+        AUTO_FREE char *asked = xs_read(s->xs, t, path, &len);
+        bool there = str_eq(asked, "suspend") && xs_write(s->xs, t, path, "", 0);
+        if (xs_transaction_end(s->xs, t, !there))
+            return there;
+        if (errno != EAGAIN)
+            return false;
+    }
+}
+
+/* Until it stands still, or the op is over; *info is anew then. */
+static int await_standing(struct session *s, const struct domain_ref *ref, libxl_dominfo *info,
+                          const struct op *op, struct err *e)
+{
+    struct err over;
+
+    while (!stands_saved(info) && !info->shutdown && op_nap(op, LOOK_MS, "the guest", &over) == 0) {
+        libxl_dominfo_dispose(info);
+        if (look(s, ref, info, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* After a save that failed with *e: the guest is as it was, or *e says what it is. libxl, when it
+ * is aborted, leaves what it has asked of the guest where it is. */
+static int roll_back(struct session *s, const struct domain_ref *ref, bool asked, struct err *e)
+{
+    struct op op = op_within(RESUME_MS), freeze = op_within(FREEZE_MS);
     AUTO_DOMINFO libxl_dominfo info = {0};
     struct err second;
 
     if (look(s, ref, &info, &second) < 0)
+        return err_set(e, e->code, "%s; and %s", e->msg, second.msg);
+    if (!stands_saved(&info) && !take_back(s, info.domid) && asked &&
+        await_standing(s, ref, &info, &freeze, &second) < 0)
         return err_set(e, e->code, "%s; and %s", e->msg, second.msg);
     if (!stands_saved(&info))
         return -1; /* it never got to stand still */
@@ -76,6 +116,8 @@ struct saving {
     const struct domain_ref *ref;
     struct relay relay;
     struct session_beside carry; /* the relay's part */
+    const char *control;         /* borrowed; where the guest is asked */
+    unsigned asked;              /* times that what stands there was told of; once at the start */
     int64_t stopped_ms;          /* monotonic; 0: it runs */
 };
 
@@ -88,15 +130,23 @@ static void fill(void *arg, struct pollfd *fds)
         (struct pollfd){.fd = saving->stopped_ms ? -1 : xs_fileno(saving->s->xs), .events = POLLIN};
 }
 
+static void take_watches(struct saving *saving)
+{
+    char **told;
+
+    while ((told = xs_check_watch(saving->s->xs))) {
+        saving->asked += str_eq(told[XS_WATCH_PATH], saving->control);
+        free(told);
+    }
+}
+
 /* xenstored tells of a domain that has stopped, whichever. */
 static void see_stop(struct saving *saving)
 {
     AUTO_DOMINFO libxl_dominfo info = {0};
     struct err ignored;
-    char **told;
 
-    while ((told = xs_check_watch(saving->s->xs)))
-        free(told);
+    take_watches(saving);
     if (look(saving->s, saving->ref, &info, &ignored) == 0 && stands_saved(&info))
         saving->stopped_ms = clock_mono_ms();
 }
@@ -131,6 +181,14 @@ static void explain(int rc, int64_t began_ms, struct err *e)
         e->code = ERR_FAILED;
 }
 
+static int watch_control(struct saving *saving, struct err *e)
+{
+    saving->s->once = true; /* its connection is not for others while it has a watch */
+    return xs_watch(saving->s->xs, saving->control, "asked")
+               ? 0
+               : err_errno(e, ERR_FAILED, errno, "cannot watch what the guest is asked");
+}
+
 /* flags: libxl's of a suspend. */
 static int save(struct driver_handle *h, struct saving *saving, const libxl_dominfo *info,
                 int stream_fd, int flags, const struct op *op, struct err *e)
@@ -139,9 +197,11 @@ static int save(struct driver_handle *h, struct saving *saving, const libxl_domi
     struct relay *relay = &saving->relay;
     const struct session_beside beside = {
         .arg = saving, .count = 3, .fill = fill, .ready = ready, .aborted = aborted};
+    AUTO_FREE char *control = x_asprintf("/local/domain/%u/control/shutdown", info->domid);
     int rc;
 
-    if (session_watch_ends(s, e) < 0 || op_check(op, e) < 0 ||
+    saving->control = control;
+    if (session_watch_ends(s, e) < 0 || watch_control(saving, e) < 0 || op_check(op, e) < 0 ||
         relay_open_save(relay, stream_fd, info->current_memkb * 1024, op, e) < 0)
         return -1;
     saving->carry = relay_beside(relay);
@@ -154,7 +214,10 @@ static int save(struct driver_handle *h, struct saving *saving, const libxl_domi
         result = relay_flush(relay, e);
     relay_finish(relay);
     host_changed(h);
-    return result == 0 ? 0 : roll_back(s, saving->ref, e);
+    if (result == 0)
+        return 0;
+    take_watches(saving);
+    return roll_back(s, saving->ref, saving->asked > 1, e);
 }
 
 /* A guest that can be asked to stand still. */
@@ -219,19 +282,6 @@ int save_live(struct driver_handle *h, const struct domain_ref *ref, int stream_
     return 0;
 }
 
-/* A tool that died may have asked the guest to stand still, and nobody waits for that now. Whether
- * the request was taken back; if not, there was none, or the guest has taken it. */
-static bool take_back(struct session *s, uint32_t domid)
-{
-    AUTO_FREE char *asked = session_read(s, domid, "control/shutdown");
-    char path[64];
-
-    if (!str_eq(asked, "suspend"))
-        return false;
-    snprintf(path, sizeof path, "/local/domain/%u/control/shutdown", domid);
-    return xs_write(s->xs, XBT_NULL, path, "", 0);
-}
-
 int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused,
               const struct op *op, struct err *e)
 {
@@ -240,17 +290,11 @@ int save_undo(struct driver_handle *h, const struct domain_ref *ref, bool paused
 
     if (host_enter(&s, ref, &info, e) < 0)
         return -1;
-    if (!stands_saved(&info)) {
-        bool asked = take_back(&s, info.domid);
-        struct op settle = op_narrow(op, SETTLE_MS);
-        while (asked && !stands_saved(&info)) {
-            if (op_nap(&settle, LOOK_MS, "the guest", e) < 0)
-                break; /* it runs on */
-            libxl_dominfo_dispose(&info);
-            if (look(&s, ref, &info, e) < 0)
-                return -1;
-        }
-    }
+    /* A tool that died may have asked it, and it may have taken that. */
+    struct op settle = op_narrow(op, SETTLE_MS);
+    if (!stands_saved(&info) && !take_back(&s, info.domid) &&
+        await_standing(&s, ref, &info, &settle, e) < 0)
+        return -1;
     int result = 0;
     if (stands_saved(&info))
         result = resume(&s, info.domid, paused, op, e);
