@@ -255,11 +255,16 @@ static bool ended_within(int pidfd, int64_t ms)
     }
 }
 
+bool proc_is_shortage(int errnum)
+{
+    return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
+}
+
 int proc_open(pid_t pid, uint64_t start, int *ret_pidfd, struct err *e)
 {
     AUTO_CLOSE int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
 
-    if (pid > 0 && pidfd < 0 && errno != ESRCH && errno != EINVAL)
+    if (pid > 0 && pidfd < 0 && proc_is_shortage(errno))
         return err_errno(e, ERR_BUSY, errno, "cannot tell whether process %d lives", (int)pid);
     if (pidfd < 0)
         return err_set(e, ERR_FAILED, "process %d is gone", (int)pid);

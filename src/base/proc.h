@@ -39,6 +39,10 @@ int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd,
 /* fork(2); in the child every signal has its default action, the mask is the caller's. */
 pid_t proc_fork(void);
 
+/* An errno of a call that failed for want of what there may be later: a descriptor, memory. What it
+ * was asked for is not known then. */
+bool proc_is_shortage(int errnum);
+
 /* A pidfd of a process that is still the one with that start time (clock ticks since boot,
  * proc(5) stat field 22); start 0 skips the comparison. ERR_FAILED when it is gone; ERR_BUSY when
  * the host cannot tell (no descriptor or memory is left), and then it may live. */

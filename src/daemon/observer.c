@@ -46,8 +46,8 @@ static void deliver(void *arg)
     free(s);
 }
 
-/* False when it failed. */
-static bool look(struct observer *o)
+/* False when it failed, which is told once in a row. */
+static bool look(struct observer *o, bool told)
 {
     struct op op = op_within(LOOK_MS);
     struct seen *s = x_calloc(1, sizeof *s);
@@ -58,7 +58,8 @@ static bool look(struct observer *o)
     s->wall_ms = clock_wall_ms();
     s->mono_ns = clock_mono_ns();
     if (o->driver->list(o->handle, &op, &s->seen, &s->count, &e) < 0) {
-        log_error("cannot look at the domains: %s", e.msg);
+        if (!told)
+            log_error("cannot look at the domains: %s", e.msg);
         free(s);
         return false;
     }
@@ -131,7 +132,7 @@ static void *observe(void *arg)
             log_error("the observer's eventfd failed");
         if (atomic_load(&o->stop))
             break;
-        looked = look(o);
+        looked = look(o, !looked);
         if (atomic_exchange(&o->stats, false))
             count(o);
     }

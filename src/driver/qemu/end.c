@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "driver/qemu/end.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,12 +19,13 @@ static int find_process(int dirfd, const char *uuid, int *ret_pidfd, struct err 
 {
     struct meta meta;
 
+    errno = 0;
     if (meta_read(dirfd, &meta, e) == 0) {
         if (proc_open(meta.pid, meta.start, ret_pidfd, e) == 0)
             return 1;
         return e->code == ERR_BUSY ? -1 : 0;
     }
-    if (e->code != ERR_NO_SUCH_DOMAIN && e->code != ERR_DAMAGED)
+    if (proc_is_shortage(errno))
         return -1;
     return folder_process(dirfd, uuid, ret_pidfd, e);
 }

@@ -86,7 +86,7 @@ int folder_process(int dirfd, const char *uuid, int *ret_pidfd, struct err *e)
     char pid_text[32], path[64], command[8192];
 
     ssize_t got = read_small(dirfd, FOLDER_PID, pid_text, sizeof pid_text);
-    if (got < 0 && errno != ENOENT)
+    if (got < 0 && proc_is_shortage(errno))
         return err_errno(e, ERR_BUSY, errno, "cannot read %s", FOLDER_PID);
     long pid = got > 0 ? strtol(pid_text, NULL, 10) : 0;
     AUTO_CLOSE int pidfd = -1;
@@ -97,7 +97,7 @@ int folder_process(int dirfd, const char *uuid, int *ret_pidfd, struct err *e)
     /* The number may have come round to somebody else's process. */
     snprintf(path, sizeof path, "/proc/%ld/cmdline", pid);
     ssize_t n = read_small(AT_FDCWD, path, command, sizeof command);
-    if (n < 0 && errno != ENOENT && errno != ESRCH)
+    if (n < 0 && proc_is_shortage(errno))
         return err_errno(e, ERR_BUSY, errno, "cannot read %s", path);
     if (n <= 0 || !memmem(command, (size_t)n, uuid, strlen(uuid)))
         return 0;

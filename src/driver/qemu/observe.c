@@ -177,9 +177,11 @@ static int add_domain(struct driver_handle *h, const char *uuid, int dirfd, cons
     w->pidfd = w->events = -1;
     w->inode = st->st_ino;
     w->mtime = st->st_mtim;
+    errno = 0;
     if (meta_read(dirfd, &w->meta, e) < 0) {
+        bool shortage = proc_is_shortage(errno);
         watched_free(observer, w);
-        return e->code == ERR_NO_SUCH_DOMAIN || e->code == ERR_DAMAGED ? 0 : -1;
+        return shortage ? -1 : 0;
     }
     aside_rehome(dirfd, h->dir, uuid, &w->meta);
     if (proc_open(w->meta.pid, w->meta.start, &w->pidfd, e) == 0) {
@@ -203,17 +205,18 @@ static int visit(struct driver_handle *h, const char *uuid, struct err *e)
     int dirfd;
 
     if (fstatat(h->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT || errno == ENOTDIR
-                   ? 0
-                   : err_errno(e, ERR_FAILED, errno, "cannot look at %s/%s", h->dir, path);
+        return proc_is_shortage(errno)
+                   ? err_errno(e, ERR_FAILED, errno, "cannot look at %s/%s", h->dir, path)
+                   : 0;
     if (w && same_meta(w, &st)) {
         w->seen = true;
         return 0;
     }
     if (w)
         watched_free(observer, w);
+    errno = 0;
     if (folder_open(h->dirfd, uuid, &dirfd, e) < 0)
-        return e->code == ERR_NO_SUCH_DOMAIN ? 0 : -1;
+        return proc_is_shortage(errno) ? -1 : 0;
     return add_domain(h, uuid, dirfd, &st, e);
 }
 
