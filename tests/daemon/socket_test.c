@@ -438,8 +438,8 @@ static void test_wait_for_state(void **state)
     assert_non_null(json_object_get(gone, "return"));
     /* What is gone will not be anything any more. */
     bench_define(&bench, "create", "web2", "null.poweroff-after=500");
-    int halted = conn_request(&c, "wait", "{\"domain\":\"web2\",\"state\":\"halted\"}");
-    AUTO_JSON json_t *never = conn_answer(&c, halted, BENCH_WAIT_MS);
+    int crashed = conn_request(&c, "wait", "{\"domain\":\"web2\",\"state\":\"crashed\"}");
+    AUTO_JSON json_t *never = conn_answer(&c, crashed, BENCH_WAIT_MS);
     assert_string_equal(code_of(never), "no-such-domain");
     conn_close(&c);
 }
