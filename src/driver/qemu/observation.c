@@ -52,17 +52,27 @@ void observation_init(struct observation *ret, const struct meta *meta)
     str_copy(ret->vnc, sizeof ret->vnc, meta->vnc);
 }
 
+/* The next whole line of a journal, a new reference, and *at behind it; false at its end. *ret is
+ * NULL for what is no object: the first line may be the end of one that is cut. */
+static bool next_event(const char **at, const char *end, json_t **ret)
+{
+    const char *line = *at, *stop = memchr(line, '\n', (size_t)(end - line));
+    struct err e;
+
+    if (!stop)
+        return false;
+    *ret = json_parse_object(line, (size_t)(stop - line), &e);
+    *at = stop + 1;
+    return true;
+}
+
 enum reason observation_journal_reason(const char *text, size_t len)
 {
     enum reason reason = REASON_GUEST_POWEROFF;
+    const char *at = text;
 
-    for (const char *at = text, *end; at < text + len; at = end + 1) {
-        end = memchr(at, '\n', (size_t)(text + len - at));
-        if (!end)
-            break;
-        struct err e;
-        /* The first line may be the end of one that is cut. */
-        AUTO_JSON json_t *event = json_parse_object(at, (size_t)(end - at), &e);
+    for (json_t *got; next_event(&at, text + len, &got);) {
+        AUTO_JSON json_t *event = got;
         if (!str_eq(json_get_string(event, "event", NULL), "SHUTDOWN"))
             continue;
         const char *why = json_get_string(json_object_get(event, "data"), "reason", "");
@@ -82,14 +92,10 @@ const char *observation_journal_last(const char *text, size_t len)
         {"RESET",          NULL            },
         {"RESUME",         NULL            },
     };
-    const char *status = NULL;
+    const char *status = NULL, *at = text;
 
-    for (const char *at = text, *end; at < text + len; at = end + 1) {
-        end = memchr(at, '\n', (size_t)(text + len - at));
-        if (!end)
-            break;
-        struct err e;
-        AUTO_JSON json_t *event = json_parse_object(at, (size_t)(end - at), &e);
+    for (json_t *got; next_event(&at, text + len, &got);) {
+        AUTO_JSON json_t *event = got;
         for (size_t i = 0; i < ARRAY_LEN(events); i++)
             if (str_eq(json_get_string(event, "event", NULL), events[i].event))
                 status = events[i].status;
